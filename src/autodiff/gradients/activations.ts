@@ -6,8 +6,9 @@ export const activations: Record<string, Rule> = {
   Sigmoid: rule('X -> Y', ({ Y, dY, g }) => ({ X: () => g.mul(dY, g.mul(Y, g.sub(g.scalar(1, Y.type), Y))) })),
   // dX = dY · (1 − Y²)
   Tanh: rule('X -> Y', ({ Y, dY, g }) => ({ X: () => g.mul(dY, g.sub(g.scalar(1, Y.type), g.mul(Y, Y))) })),
-  // dX = dY where Y > 0; at the kink the derivative is 0, as in PyTorch
-  Relu: rule('X -> Y', ({ Y, dY, g }) => ({
-    X: () => g.mul(dY, g.mask(g.greater(Y, g.scalar(0, Y.type)), Y.type)),
-  })),
+  // dX = dY where X > 0; at the kink the derivative is 0, as in PyTorch. A mask, not a product: 0 · ∞ is NaN.
+  Relu: rule('X -> Y', ({ Y, dY, g }) => {
+    const zero = g.scalar(0, Y.type);
+    return { X: () => g.where(g.greater(Y, zero), dY, zero) };
+  }),
 };
