@@ -1,0 +1,1 @@
+export { createRandom, naturalLog, type Random } from '../random/random.ts';
