@@ -1,1 +1,0 @@
-export { createRandom, naturalLog, type Random } from '../random/random.ts';
