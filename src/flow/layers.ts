@@ -1,0 +1,86 @@
+import type { Graph, Node } from '../graph/graph.ts';
+import { type FactorKind, kindOf } from './kinds.ts';
+
+/** Which layer each node belongs to, and what kind of factor it is. */
+export interface LayerMap {
+  readonly layerOf: ReadonlyMap<string, string>;
+  readonly kindOf: ReadonlyMap<string, FactorKind>;
+  /** Layers in graph order, each with the node that holds its weight. */
+  readonly layers: readonly LayerNode[];
+}
+
+export interface LayerNode {
+  readonly name: string;
+  readonly node: Node;
+  readonly parameters: readonly string[];
+  readonly mixes: boolean;
+}
+
+/**
+ * Groups nodes into layers. A node that reads parameters starts the layer they are named after (`hidden.0.weight` and
+ * `hidden.0.bias` make `hidden.0`); nodes without parameters belong to the layer their first data input comes from.
+ */
+export function mapLayers(graph: Graph, parameters: ReadonlySet<string>): LayerMap {
+  const sources = traceParameters(graph, parameters);
+  const dependsOnInput = dependentOn(
+    graph,
+    graph.inputs.map((input) => input.name),
+  );
+  const layerOf = new Map<string, string>();
+  const kinds = new Map<string, FactorKind>();
+  const valueLayer = new Map<string, string>();
+  const found = new Map<string, { node: Node; parameters: string[]; mixes: boolean }>();
+  for (const node of graph.nodes) {
+    const own = node.inputs.filter((name) => !dependsOnInput.has(name)).flatMap((name) => sources.get(name) ?? []);
+    const fromData = node.inputs.find((name) => dependsOnInput.has(name) && valueLayer.has(name));
+    const carriesData = node.outputs.some((name) => dependsOnInput.has(name));
+    const previous = fromData !== undefined ? valueLayer.get(fromData)! : '';
+    const layer = own.length > 0 && carriesData ? layerName(own[0]!, node, parameters) : previous;
+    if (own.length > 0 && carriesData) {
+      const known = found.get(layer);
+      const mixes = own.some((name) => (graph.initializers.get(name)?.dims.length ?? 0) >= 2);
+      if (!known) found.set(layer, { node, parameters: [...own], mixes });
+      else {
+        for (const name of own) if (!known.parameters.includes(name)) known.parameters.push(name);
+        known.mixes ||= mixes;
+      }
+    }
+    layerOf.set(node.name, layer);
+    kinds.set(node.name, kindOf(node.op, own.length > 0));
+    for (const output of node.outputs) valueLayer.set(output, layer);
+  }
+  return {
+    layerOf,
+    kindOf: kinds,
+    layers: [...found].map(([name, { node, parameters: names, mixes }]) => ({ name, node, parameters: names, mixes })),
+  };
+}
+
+/** Each value that is computed from parameters alone (a transposed weight) → those parameters. */
+function traceParameters(graph: Graph, parameters: ReadonlySet<string>): Map<string, string[]> {
+  const sources = new Map<string, string[]>();
+  for (const name of parameters) sources.set(name, [name]);
+  for (const node of graph.nodes) {
+    const own = node.inputs.flatMap((name) => sources.get(name) ?? []);
+    const foreign = node.inputs.some((name) => name !== '' && !sources.has(name) && !graph.initializers.has(name));
+    if (own.length === 0 || foreign) continue;
+    for (const output of node.outputs) if (output !== '') sources.set(output, [...new Set(own)]);
+  }
+  return sources;
+}
+
+function dependentOn(graph: Graph, names: readonly string[]): Set<string> {
+  const dependent = new Set(names.filter((name) => !graph.initializers.has(name)));
+  for (const node of graph.nodes) {
+    if (!node.inputs.some((name) => dependent.has(name))) continue;
+    for (const output of node.outputs) if (output !== '') dependent.add(output);
+  }
+  return dependent;
+}
+
+/** The part of a parameter's name before its last component; the name itself, or the node's, where it has none. */
+function layerName(parameter: string, node: Node, parameters: ReadonlySet<string>): string {
+  const cut = Math.max(parameter.lastIndexOf('.'), parameter.lastIndexOf('/'));
+  if (cut > 0) return parameter.slice(0, cut);
+  return parameters.has(parameter) && !/^\d|^onnx::/.test(parameter) ? parameter : node.name;
+}
