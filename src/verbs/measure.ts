@@ -1,0 +1,172 @@
+import type { BackwardEdge, BackwardGraph } from '../autodiff/differentiate.ts';
+import { innerProduct, measureTensor, type TensorStatistics } from '../flow/statistics.ts';
+import { measureUnits, type UnitStatistics } from '../flow/units.ts';
+import type { Model, Value } from '../graph/graph.ts';
+import { pruneGraph } from '../graph/prune.ts';
+import { sizeOf, type Tensor, tensorOf } from '../graph/tensor.ts';
+import type { Runtime, Session } from '../runtime/runtime.ts';
+
+/** Gradients of a value and of the branches that meet in it. */
+export interface MeasuredGradient {
+  readonly gradient: TensorStatistics;
+  /** Per edge into this value: its contribution's log₁₀ norm and share. */
+  readonly edges: ReadonlyMap<BackwardEdge, { readonly log10L2: number; readonly share: number }>;
+}
+
+/** Tensors are fetched in passes of at most this many bytes: statistics need one value at a time, not the whole network. */
+const PASS_BYTES = 256 * 2 ** 20;
+
+/** Runs a differentiated graph on one batch and turns what comes out into statistics, a bounded number of bytes at a time. */
+export class Probe {
+  readonly backward: BackwardGraph;
+  private readonly session: Session;
+  private readonly feeds: Map<string, Tensor>;
+  private readonly edgesInto = new Map<string, BackwardEdge[]>();
+
+  private constructor(backward: BackwardGraph, session: Session, feeds: ReadonlyMap<string, Tensor>) {
+    this.backward = backward;
+    this.session = session;
+    this.feeds = new Map(feeds);
+    this.rescale(new Map());
+    for (const edge of backward.edges) {
+      const list = this.edgesInto.get(edge.value);
+      if (list) list.push(edge);
+      else this.edgesInto.set(edge.value, [edge]);
+    }
+  }
+
+  /** Loads the graph with everything the probe may fetch declared as output. */
+  static async load(
+    runtime: Runtime,
+    model: Model,
+    backward: BackwardGraph,
+    feeds: ReadonlyMap<string, Tensor>,
+    values: readonly string[],
+  ): Promise<Probe> {
+    const known = (name: string) =>
+      !feeds.has(name) && !backward.graph.initializers.has(name) && name !== backward.seed;
+    const fetchable = new Set(
+      [
+        backward.loss,
+        ...values,
+        ...backward.gradients.values(),
+        ...backward.edges.map((edge) => edge.contribution),
+      ].filter(known),
+    );
+    const graph = pruneGraph(backward.graph, [...fetchable]);
+    return new Probe(backward, await runtime.load({ ...model, graph }), feeds);
+  }
+
+  release(): Promise<void> {
+    return this.session.release();
+  }
+
+  /** Sets the powers of two by which gradients are multiplied at the rescaled values. */
+  rescale(exponents: ReadonlyMap<string, number>): void {
+    const { backward, feeds } = this;
+    feeds.set(backward.seed, scalar(backward, backward.loss, 1));
+    for (const [name, input] of backward.rescale)
+      feeds.set(input, scalar(backward, name, 2 ** (exponents.get(name) ?? 0)));
+    this.exponents = exponents;
+  }
+  private exponents: ReadonlyMap<string, number> = new Map();
+
+  /** log₂ of the factor by which the gradient of a value is measured too large. */
+  scaleExponent(value: string, withOwn = true): number {
+    let sum = 0;
+    for (const name of this.backward.rescaledBy.get(value) ?? []) {
+      if (withOwn || name !== value) sum += this.exponents.get(name) ?? 0;
+    }
+    return sum;
+  }
+
+  /** The loss of the batch. */
+  async loss(): Promise<number> {
+    const tensor = (await this.fetch([this.backward.loss])).get(this.backward.loss)!;
+    return Number(tensor.data[0]);
+  }
+
+  /** Statistics of the values themselves and, where the operator is an activation, of its units. */
+  async measureValues(
+    names: readonly string[],
+    activationOf: (name: string) => { op: string; input: string } | undefined,
+  ): Promise<Map<string, { value: TensorStatistics; units?: UnitStatistics }>> {
+    const results = new Map<string, { value: TensorStatistics; units?: UnitStatistics }>();
+    const inputsOf = (name: string) => [name, ...[activationOf(name)?.input].filter((input) => input !== undefined)];
+    await this.inPasses(names, inputsOf, (name, tensors) => {
+      const activation = activationOf(name);
+      const Y = tensors.get(name)!;
+      const units = activation ? measureUnits(activation.op, tensors.get(activation.input)!, Y) : undefined;
+      results.set(name, { value: measureTensor(Y), units });
+    });
+    return results;
+  }
+
+  /** Statistics of the gradients of values, with the shares of the branches that meet in each. */
+  async measureGradients(names: readonly string[]): Promise<Map<string, MeasuredGradient>> {
+    const results = new Map<string, MeasuredGradient>();
+    const gradientOf = (name: string) => this.backward.gradients.get(name)!;
+    const inputsOf = (name: string) => {
+      const edges = this.edgesInto.get(name) ?? [];
+      return [gradientOf(name), ...(edges.length > 1 ? edges.map((edge) => edge.contribution) : [])];
+    };
+    await this.inPasses(names, inputsOf, (name, tensors) => {
+      const exponent = this.scaleExponent(name);
+      const before = this.scaleExponent(name, false);
+      const g = tensors.get(gradientOf(name))!;
+      const gradient = measureTensor(g, exponent);
+      const edges = this.edgesInto.get(name) ?? [];
+      const measured = new Map<BackwardEdge, { log10L2: number; share: number }>();
+      const squares = innerProduct(g, g);
+      for (const edge of edges) {
+        if (edges.length === 1) {
+          measured.set(edge, { log10L2: gradient.log10L2, share: 1 });
+          continue;
+        }
+        const contribution = tensors.get(edge.contribution)!;
+        const inner = innerProduct(contribution, g) * 2 ** (exponent - before);
+        const { log10L2 } = measureTensor(contribution, before);
+        measured.set(edge, { log10L2, share: squares > 0 ? inner / squares : 0 });
+      }
+      results.set(name, { gradient, edges: measured });
+    });
+    return results;
+  }
+
+  private async inPasses(
+    names: readonly string[],
+    inputsOf: (name: string) => string[],
+    use: (name: string, tensors: ReadonlyMap<string, Tensor>) => void,
+  ): Promise<void> {
+    let pass: string[] = [];
+    let bytes = 0;
+    const flush = async () => {
+      const tensors = await this.fetch([...new Set(pass.flatMap(inputsOf))]);
+      for (const name of pass) use(name, tensors);
+      pass = [];
+      bytes = 0;
+    };
+    for (const name of names) {
+      const size = inputsOf(name).reduce((sum, input) => sum + 4 * sizeOf(this.valueOf(input).shape), 0);
+      if (pass.length > 0 && bytes + size > PASS_BYTES) await flush();
+      pass.push(name);
+      bytes += size;
+    }
+    if (pass.length > 0) await flush();
+  }
+
+  private async fetch(names: readonly string[]): Promise<Map<string, Tensor>> {
+    const known = (name: string) => this.feeds.get(name) ?? this.backward.graph.initializers.get(name);
+    const missing = names.filter((name) => !known(name));
+    const fetched = missing.length > 0 ? await this.session.run(this.feeds, missing) : new Map<string, Tensor>();
+    return new Map(names.map((name) => [name, known(name) ?? fetched.get(name)!]));
+  }
+
+  private valueOf(name: string): Value {
+    return this.backward.values.get(name)!;
+  }
+}
+
+function scalar(backward: BackwardGraph, like: string, value: number): Tensor {
+  return tensorOf(backward.values.get(like)!.type, [], [value]);
+}
