@@ -65,7 +65,7 @@ export async function probeFlow(request: ProbeRequest): Promise<FlowProfile> {
 }
 
 function assemble(
-  { graph, plan, parameters, update, batch, feeds }: ProbeRequest,
+  { graph, lossGraph, plan, parameters, update, batch, feeds }: ProbeRequest,
   layers: LayerMap,
   names: readonly string[],
   loss: number,
@@ -84,7 +84,7 @@ function assemble(
       op: node?.op ?? 'Input',
       kind: node ? (layers.kindOf.get(node.name) ?? kindOf(node.op, false)) : 'arithmetic',
       layer: node ? (layers.layerOf.get(node.name) ?? '') : '',
-      shape: node ? (shapeOf(statistics, graph, name) ?? []) : (feeds.get(name)?.dims ?? []),
+      shape: lossGraph.binding.get(name)!.shape,
       gradient: gradients.get(name)!.gradient,
       value,
       units,
@@ -205,8 +205,4 @@ function leavesFloat32(values: readonly string[], gradients: ReadonlyMap<string,
     if (maxAbs > 0) previous = maxAbs;
   }
   return false;
-}
-
-function shapeOf(_statistics: unknown, graph: Graph, name: string): readonly number[] | undefined {
-  return graph.values.get(name)?.shape as readonly number[] | undefined;
 }

@@ -17,7 +17,7 @@ export async function findExponents(probe: Probe, cuts: readonly string[]): Prom
     const measured = await probe.measureGradients(cuts);
     const next = new Map(exponents);
     let moved = 0;
-    for (const [i, cut] of cuts.entries()) {
+    for (const cut of cuts) {
       const { gradient } = measured.get(cut)!;
       const overflown = gradient.nonFinite.positiveInfinity + gradient.nonFinite.negativeInfinity > 0;
       if (overflown || gradient.nonFinite.nan > 0 || gradient.log10L2 === Number.NEGATIVE_INFINITY) break;
