@@ -18,7 +18,9 @@ function complaint(text: string | Uint8Array, target?: string): string {
 
 describe('decodeCsv', () => {
   it('reads the iris file as it is published: no header, species by name in the last column', () => {
-    const iris = table('5.1,3.5,1.4,0.2,Iris-setosa\n7.0,3.2,4.7,1.4,Iris-versicolor\n6.3,3.3,6.0,2.5,Iris-virginica\n4.9,3.0,1.4,0.2,Iris-setosa\n\n');
+    const iris = table(
+      '5.1,3.5,1.4,0.2,Iris-setosa\n7.0,3.2,4.7,1.4,Iris-versicolor\n6.3,3.3,6.0,2.5,Iris-virginica\n4.9,3.0,1.4,0.2,Iris-setosa\n\n',
+    );
     expect(iris.features.dims).toEqual([4, 4]);
     expect(iris.target).toEqual(tensorOf('int64', [4], [0, 1, 2, 0]));
     expect(iris.classes).toEqual(['Iris-setosa', 'Iris-versicolor', 'Iris-virginica']);
@@ -113,14 +115,12 @@ describe('decodeCsv', () => {
   });
 
   it('reads back any table of float32 numbers', () => {
-    const rows = fc
-      .tuple(fc.integer({ min: 2, max: 5 }), fc.integer({ min: 1, max: 8 }))
-      .chain(([columns, count]) =>
-        fc.array(fc.array(fc.float({ noNaN: true }), { minLength: columns, maxLength: columns }), {
-          minLength: count,
-          maxLength: count,
-        }),
-      );
+    const rows = fc.tuple(fc.integer({ min: 2, max: 5 }), fc.integer({ min: 1, max: 8 })).chain(([columns, count]) =>
+      fc.array(fc.array(fc.float({ noNaN: true }), { minLength: columns, maxLength: columns }), {
+        minLength: count,
+        maxLength: count,
+      }),
+    );
     fc.assert(
       fc.property(rows, fc.constantFrom(',', ';', '\t'), (numbers, delimiter) => {
         const read = table(numbers.map((row) => row.join(delimiter)).join('\n'));

@@ -64,7 +64,13 @@ describe('decodeNpy on files that numpy wrote', () => {
   });
 
   it('reads bool, scalars, empty arrays and special halves', () => {
-    expect(load('bool.npy')).toEqual(tensorOf('bool', [2, 3, 4], ramp.map((value) => Number(value % 3 === 0))));
+    expect(load('bool.npy')).toEqual(
+      tensorOf(
+        'bool',
+        [2, 3, 4],
+        ramp.map((value) => Number(value % 3 === 0)),
+      ),
+    );
     expect(load('scalar.npy')).toEqual(tensorOf('float64', [], [2.5]));
     expect(load('empty.npy')).toEqual(tensorOf('float32', [0, 3], []));
     expect(toNumbers(load('special.npy'))).toEqual([NaN, Infinity, -Infinity, -0, 2 ** -24, 65504]);
@@ -100,7 +106,11 @@ describe('decodeNpy on broken files', () => {
     ['a shape that is a number', withHeader(good('(3)')), /shape is 3, not a tuple/],
     ['a float dim', withHeader(good('(3.0,)')), /bad .npy header/],
     ['65 dims', withHeader(good(`(${'1, '.repeat(65)})`), new Uint8Array(4)), /65 dimensions/],
-    ['a missing key', withHeader("{'descr': '<f4', 'shape': (1,)}"), /keys descr, fortran_order, shape; found descr, shape/],
+    [
+      'a missing key',
+      withHeader("{'descr': '<f4', 'shape': (1,)}"),
+      /keys descr, fortran_order, shape; found descr, shape/,
+    ],
     ['a call', withHeader("{'descr': __import__('os'), 'fortran_order': False, 'shape': ()}"), /expected a string/],
     ['an expression', withHeader("{'descr': '<f4', 'fortran_order': False, 'shape': (1+1,)}"), /expected '\)'/],
     ['a repeated key', withHeader("{'shape': (), 'shape': ()}"), /'shape' only once/],
@@ -137,21 +147,22 @@ describe('decodeNpy on broken files', () => {
 });
 
 describe('encodeNpy', () => {
-  it.each(['ramp-f4.npy', 'ramp-i8.npy', 'ramp-f2.npy', 'ramp-u1.npy', 'bool.npy'])('writes %s as numpy does', (name) => {
-    expect(encodeNpy(load(name))).toEqual(read(name));
-  });
+  it.each(['ramp-f4.npy', 'ramp-i8.npy', 'ramp-f2.npy', 'ramp-u1.npy', 'bool.npy'])(
+    'writes %s as numpy does',
+    (name) => {
+      expect(encodeNpy(load(name))).toEqual(read(name));
+    },
+  );
 
   it('round-trips every type and shape, NaN and -0 included', () => {
     const types: DataType[] = ['float32', 'float64', 'float16', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint64'];
-    const tensors = fc
-      .tuple(fc.constantFrom(...types), fc.array(fc.nat(4), { maxLength: 4 }))
-      .chain(([type, dims]) => {
-        const Storage = arrayOf(type);
-        const bytes = sizeOf(dims) * Storage.BYTES_PER_ELEMENT;
-        return fc
-          .uint8Array({ minLength: bytes, maxLength: bytes })
-          .map((raw): Tensor => ({ type, dims, data: new Storage(raw.slice().buffer) }));
-      });
+    const tensors = fc.tuple(fc.constantFrom(...types), fc.array(fc.nat(4), { maxLength: 4 })).chain(([type, dims]) => {
+      const Storage = arrayOf(type);
+      const bytes = sizeOf(dims) * Storage.BYTES_PER_ELEMENT;
+      return fc
+        .uint8Array({ minLength: bytes, maxLength: bytes })
+        .map((raw): Tensor => ({ type, dims, data: new Storage(raw.slice().buffer) }));
+    });
     fc.assert(
       fc.property(tensors, (tensor) => {
         const bytes = encodeNpy(tensor);

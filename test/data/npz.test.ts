@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { zipSync } from 'fflate';
 import fc from 'fast-check';
+import { zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { encodeNpy } from '../../src/data/npy.ts';
 import { decodeNpz } from '../../src/data/npz.ts';
