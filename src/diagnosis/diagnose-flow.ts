@@ -1,0 +1,30 @@
+import { attribute, deepestLayerValue } from '../flow/attribution.ts';
+import type { FlowProfile } from '../flow/profile.ts';
+import type { Diagnosis, Finding, Severity, Verdict } from './finding.ts';
+import { rules } from './rules/index.ts';
+
+const rank: Record<Severity, number> = { error: 0, warning: 1, info: 2 };
+
+/** Applies every rule to a flow profile. Knows nothing of where the profile came from. */
+export function diagnoseFlow(profile: FlowProfile): Diagnosis {
+  const from = deepestLayerValue(profile);
+  const attribution = from !== undefined ? attribute(profile, from) : undefined;
+  const findings = rules
+    .flatMap((rule) => rule.check({ profile, attribution }))
+    .sort((a, b) => rank[a.severity] - rank[b.severity]);
+  return { verdict: verdictOf(findings), findings, attribution };
+}
+
+const verdicts: Partial<Record<Finding['rule'], Verdict>> = {
+  'non-finite': 'non-finite',
+  'dead-units': 'dead',
+  'vanishing-gradient': 'vanishing',
+  'exploding-gradient': 'exploding',
+};
+
+/** The verdict is the first error's; rules stand in the order in which one explains the next. */
+function verdictOf(findings: readonly Finding[]): Verdict {
+  const error = findings.find((finding) => finding.severity === 'error');
+  if (!error) return 'healthy';
+  return verdicts[error.rule] ?? 'problem';
+}

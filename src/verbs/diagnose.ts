@@ -1,0 +1,170 @@
+import { type BatchRequest, checkLabels, type DigitLoader, drawTarget, makeBatch } from '../data/index.ts';
+import { diagnoseFlow } from '../diagnosis/diagnose-flow.ts';
+import { isFloat } from '../graph/data-type.ts';
+import { suggest } from '../graph/did-you-mean.ts';
+import { DataError, UsageError } from '../graph/errors.ts';
+import { consumers, type Model, type ValueInfo } from '../graph/graph.ts';
+import { findParameters } from '../graph/parameters.ts';
+import { sizeOf, type Tensor, tensorOf, toFloat64 } from '../graph/tensor.ts';
+import type { ReportSubject } from '../report/subject.ts';
+import { bindShapes } from '../runtime/bind.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { attachLoss, type LossKind, type LossPlan, lossKinds, planLoss } from '../training/losses.ts';
+import { optimizers } from '../training/optimizers.ts';
+import { probeFlow } from './probe.ts';
+
+export interface DiagnoseOptions {
+  readonly runtime: Runtime;
+  /** What to feed; default: standard-normal inputs and random labels, and the report says so. */
+  readonly batch?: BatchRequest;
+  /** Default `auto`: what the model file says, else by looking at the output. */
+  readonly loss?: LossKind | 'auto';
+  /** Name of the output to compute the loss from; default the first float output. */
+  readonly output?: string;
+  /** Samples, default 64. */
+  readonly size?: number;
+  readonly seed?: number;
+  /** The optimizer whose first step is judged against the weights; default the model's own, else plain SGD. */
+  readonly optimizer?: string;
+  readonly learningRate?: number;
+  readonly loadDigits?: DigitLoader;
+  readonly onProgress?: (message: string) => void;
+  /** The command that reproduces the report. */
+  readonly command?: string;
+}
+
+/**
+ * Measures a model's gradient flow on one batch and says what is wrong with it, and why.
+ * Throws UserError (unusable model, data or options); never on NaN or infinities.
+ */
+export async function diagnose(model: Model, options: DiagnoseOptions): Promise<ReportSubject> {
+  const { runtime, seed = model.training?.seed ?? 0, onProgress = () => {} } = options;
+  const update = updateRule(model, options);
+  const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
+  const batch = await makeBatch(options.batch ?? { kind: 'none' }, inputs, {
+    size: options.size,
+    seed,
+    output: model.graph.outputs[0],
+    vocabulary: vocabularies(model, inputs),
+    loadDigits: options.loadDigits,
+  });
+  onProgress('working out shapes');
+  const { graph, binding } = await bindShapes(runtime, model, batch.inputs);
+  const kind = lossKind(model, options);
+  const plan = planLoss(graph, binding, { kind, output: options.output, target: batch.target });
+  const lossGraph = attachLoss(graph, binding, plan);
+  const feeds = new Map(batch.inputs);
+  if (lossGraph.target !== undefined) {
+    const wanted = lossGraph.binding.get(lossGraph.target)!;
+    const target = batch.target ?? drawTarget(targetKind(plan), seed);
+    feeds.set(lossGraph.target, fitTarget(target, wanted.type, wanted.shape, plan));
+  }
+  const parameters = findParameters(model);
+  if (parameters.length === 0) {
+    throw new DataError('the model has no trainable parameters: it stores no float tensors', {
+      code: 'no-parameters',
+      where: model.name,
+      hint: 'export it with its weights (export_params=True in PyTorch)',
+    });
+  }
+  onProgress('running forward and backward');
+  const profile = await probeFlow({
+    runtime,
+    model,
+    graph,
+    lossGraph,
+    plan,
+    feeds,
+    parameters,
+    update,
+    batch: batch.description.size,
+  });
+  return {
+    model: {
+      name: model.name,
+      format: model.format,
+      parameters: parameters.reduce((sum, name) => sum + sizeOf(graph.initializers.get(name)!.dims), 0),
+      operators: countOperators(model),
+    },
+    probe: {
+      batch: batch.description,
+      lossKind: plan.kind,
+      lossReason: kind === 'auto' ? plan.reason : `${kind}, ${options.loss === kind ? 'as asked' : 'as the file says'}`,
+      update,
+      runtime: runtime.name,
+      command: options.command,
+    },
+    profile,
+    diagnosis: diagnoseFlow(profile),
+  };
+}
+
+function lossKind(model: Model, options: DiagnoseOptions): LossKind | 'auto' {
+  if (options.loss !== undefined && options.loss !== 'auto') return options.loss;
+  const own = model.training?.loss;
+  return lossKinds.find((kind) => kind === own) ?? 'auto';
+}
+
+function updateRule(model: Model, options: DiagnoseOptions): { optimizer: string; learningRate: number } {
+  const own = model.training?.optimizer;
+  const optimizer = options.optimizer ?? own?.name ?? 'sgd';
+  const known = optimizers[optimizer];
+  if (!known) {
+    throw new UsageError(`unknown optimizer "${optimizer}"`, {
+      code: 'unknown-optimizer',
+      hint: suggest(optimizer, Object.keys(optimizers)),
+    });
+  }
+  const ownRate = optimizer === own?.name ? own.options.lr : undefined;
+  return { optimizer, learningRate: options.learningRate ?? ownRate ?? known.learningRate };
+}
+
+/** Rows of the embedding table that an integer input indexes: made-up indices stay below it. */
+function vocabularies(model: Model, inputs: readonly ValueInfo[]): Map<string, number> {
+  const readers = consumers(model.graph);
+  const bounds = new Map<string, number>();
+  for (const input of inputs) {
+    for (const { node, input: position } of readers.get(input.name) ?? []) {
+      const table = model.graph.initializers.get(node.inputs[0]!);
+      if (node.op !== 'Gather' || position !== 1 || !table) continue;
+      const axis = typeof node.attributes.axis === 'number' ? node.attributes.axis : 0;
+      const rows = table.dims[axis < 0 ? axis + table.dims.length : axis];
+      if (rows !== undefined) bounds.set(input.name, Math.min(rows, bounds.get(input.name) ?? rows));
+    }
+  }
+  return bounds;
+}
+
+function targetKind({ target }: LossPlan): Parameters<typeof drawTarget>[0] {
+  const { kind, shape, classes } = target!;
+  if (kind === 'classes' || kind === 'one-hot') return { kind: 'classes', classes, shape };
+  return kind === 'binary' ? { kind, shape } : { kind: 'values', shape };
+}
+
+/** A target in the type and shape the loss wants: [N, 1] labels become [N], integers become floats. */
+function fitTarget(target: Tensor, type: Tensor['type'], shape: readonly number[], plan: LossPlan): Tensor {
+  const values = toFloat64(target);
+  if (plan.target!.kind === 'classes') checkLabels(target, plan.target!.classes);
+  if (plan.kind === 'binary-cross-entropy') {
+    const wrong = values.findIndex((x) => !(x >= 0 && x <= 1));
+    if (wrong >= 0) {
+      throw new DataError(`target ${values[wrong]} at position ${wrong} is not a probability`, {
+        code: 'label-range',
+        where: 'target',
+        hint: 'binary cross-entropy takes targets from 0 to 1',
+      });
+    }
+  }
+  if (target.type === type) return { ...target, dims: shape };
+  if (isFloat(type) || values.every(Number.isInteger)) return tensorOf(type, shape, values);
+  throw new DataError('the labels are not integers', { code: 'label-type', where: 'target' });
+}
+
+function countOperators({ graph }: Model): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { op, domain } of graph.nodes) {
+    const name = domain === '' ? op : `${domain}.${op}`;
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return counts;
+}
