@@ -1,12 +1,25 @@
 import type { Rule } from '../rule.ts';
 import { GradientTables } from '../tables.ts';
 import { activations } from './activations.ts';
+import { arithmetic } from './arithmetic.ts';
+import { elementary } from './elementary.ts';
+import { indexing } from './indexing.ts';
 import { matrices } from './matrices.ts';
+import { reductions } from './reductions.ts';
+import { shapes } from './shapes.ts';
 import { unsupported } from './unsupported.ts';
 import { zeroOnPurpose } from './zero.ts';
 
 /** Every gradient rule, by operator. */
-export const differentiable: Record<string, Rule> = { ...activations, ...matrices };
+export const differentiable: Record<string, Rule> = {
+  ...activations,
+  ...arithmetic,
+  ...elementary,
+  ...indexing,
+  ...reductions,
+  ...shapes,
+  ...matrices,
+};
 
 /** The three tables of this project. */
 export const gradientTables = new GradientTables({ differentiable, zeroOnPurpose, unsupported });

@@ -1,0 +1,78 @@
+import type { Value } from '../../graph/graph.ts';
+import { normalizeAxis, range, reducedShape } from '../../graph/shapes.ts';
+import { sizeOf } from '../../graph/tensor.ts';
+import { type Context, type Rule, rule } from '../rule.ts';
+
+type ReductionContext = Context<'X axes? -> Y'>;
+
+/** What a reduction's rule works with: Y and dY with the reduced axes kept as 1, so that they broadcast against X. */
+interface Kept extends ReductionContext {
+  readonly reducedAxes: readonly number[];
+  /** Number of elements behind each element of Y. */
+  readonly count: number;
+}
+
+/** Reductions, and the running sum. */
+export const reductions: Record<string, Rule> = {
+  // dX = dY
+  ReduceSum: reduction(({ X, dY, g }) => g.expand(dY, X.shape)),
+  // dX = dY / n
+  ReduceMean: reduction(({ X, dY, g, count }) => g.expand(g.scale(dY, 1 / count), X.shape)),
+  // dX = dY where X is the maximum, else 0; k equal maxima get dY / k each, as in PyTorch's amax
+  ReduceMax: reduction((kept) => extremum(kept, kept.g.less(kept.X, kept.Y))),
+  // dX = dY where X is the minimum, else 0; k equal minima get dY / k each, as in PyTorch's amin
+  ReduceMin: reduction((kept) => extremum(kept, kept.g.greater(kept.X, kept.Y))),
+  // dX = dY · sign X
+  ReduceL1: reduction(({ X, dY, g }) => g.mul(dY, g.sign(X))),
+  // dX = dY · X / Y, 0 where Y = 0, as in PyTorch
+  ReduceL2: reduction(({ X, Y, dY, g }) => {
+    const zero = g.scalar(0, Y.type);
+    return g.mul(X, g.where(g.equal(Y, zero), zero, g.div(dY, Y)));
+  }),
+  // dX = dY · 2X
+  ReduceSumSquare: reduction(({ X, dY, g }) => g.mul(X, g.scale(dY, 2))),
+  // dX = dY / ΣX = dY · e^(−Y)
+  ReduceLogSum: reduction(({ X, Y, dY, g }) => g.expand(g.mul(dY, g.exp(g.neg(Y))), X.shape)),
+  // dX = dY · exp(X − Y)
+  ReduceLogSumExp: reduction(({ X, Y, dY, g }) => g.mul(dY, g.exp(g.sub(X, Y)))),
+  // dXᵢ = dY · ∏_{j≠i} Xⱼ: Y / Xᵢ without zeros, only at the zero with one, nowhere with two or more
+  ReduceProd: reduction(({ X, dY, g, reducedAxes }) => {
+    const isZero = g.equal(X, g.scalar(0, X.type));
+    const ownZeros = g.mask(isZero, X.type);
+    const nonZero = g.where(isZero, g.scalar(1, X.type), X);
+    const product = g.reduce('ReduceProd', nonZero, reducedAxes);
+    const noOtherZero = g.equal(g.reduceSum(ownZeros, reducedAxes), ownZeros);
+    return g.where(noOtherZero, g.div(g.mul(dY, product), nonZero), g.scalar(0, X.type));
+  }),
+  // dX = the running sum of dY from the other end, exclusive if the forward one is
+  CumSum: rule('X axis -> Y', ({ X, axis, dY, g, attributes }) => ({
+    X: () => {
+      const exclusive = attributes.number('exclusive', 0);
+      const reverse = 1 - attributes.number('reverse', 0);
+      return g.add('CumSum', [dY, axis], [[X.type, X.shape]], { exclusive, reverse })[0]!;
+    },
+  })),
+};
+
+// Shares of k = n − (number that lose to Y). NaN loses to nothing: where Y is NaN, every element hears of it.
+function extremum({ X, dY, g, reducedAxes, count }: Kept, loses: Value): Value {
+  const losers = g.reduceSum(g.mask(loses, dY.type), reducedAxes);
+  const share = g.div(dY, g.sub(g.scalar(count, dY.type), losers));
+  return g.where(loses, g.scalar(0, X.type), share);
+}
+
+/** A rule for a reduction. Without axes it reduces all of them, unless noop_with_empty_axes says none. */
+function reduction(gradient: (context: Kept) => Value): Rule {
+  return rule('X axes? -> Y', (context) => ({
+    X: () => {
+      const { X, axes, Y, dY, g, attributes, integers } = context;
+      const given = axes ? integers(axes) : [];
+      const rank = X.shape.length;
+      if (given.length === 0 && attributes.number('noop_with_empty_axes', 0) !== 0) return dY;
+      const reducedAxes = given.length > 0 ? given.map((axis) => normalizeAxis(axis, rank)) : range(rank);
+      const shape = reducedShape(X.shape, reducedAxes, true);
+      const count = sizeOf(reducedAxes.map((axis) => X.shape[axis]!));
+      return gradient({ ...context, Y: g.reshape(Y, shape), dY: g.reshape(dY, shape), reducedAxes, count });
+    },
+  }));
+}
