@@ -120,7 +120,8 @@ export async function drawDataSet(
   const notes: string[] = [];
   const example = exampleShape(set, info, notes);
   if (example === undefined) {
-    const have = set.shapes!.map((shape) => showShape(['N', ...shape])).join(' or ');
+    const have =
+      set.shapes?.map((shape) => showShape(['N', ...shape])).join(' or ') ?? 'of any shape that begins with the batch';
     const others = dataSets.filter((other) => other !== set && exampleShape(other, info, []) !== undefined);
     const fits = others.length > 0 ? `what fits: --data ${others.map((other) => other.name).join(', ')}` : 'none fits';
     const wants = `${info.type ?? 'float32'} ${showShape(info.shape)}`;

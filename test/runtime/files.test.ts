@@ -41,7 +41,7 @@ async function complaint(promise: Promise<unknown>): Promise<string> {
   return line.replaceAll(root, '');
 }
 
-const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
 
 describe('openSource', () => {
   it('reads a file, and the files beside and below it', async () => {
@@ -110,9 +110,12 @@ describe('openSource', () => {
     expect(await complaint(source.sibling('secret'))).toMatch(/lies outside/);
   });
 
-  it('says which sibling is missing', async () => {
+  it('has no sibling where there is no file, and says why one cannot be read', async () => {
     const source = await openSource(join(models, 'a.onnx'));
-    expect(await complaint(source.sibling('none.bin'))).toBe('/models/a.onnx: none.bin: there is no such file');
+    expect(await source.sibling('none.bin')).toBeUndefined();
+    expect(await source.sibling('a.bin/none')).toBeUndefined();
+    expect(await complaint(source.sibling('deep'))).toBe('/models/deep: is a directory, expected a file');
+    expect(await complaint(source.sibling('a\0b'))).toMatch(/null character/);
   });
 });
 

@@ -7,11 +7,17 @@ import type { Source } from '../../readers/source.ts';
 /** Node reads files of up to 2 GiB in one piece; larger weights belong in several siblings. */
 const LARGEST = 2 ** 31 - 1;
 
+/** A source on disk. */
+export interface FileSource extends Source {
+  /** Throws DataError for a path that leads out of the directory and for a file that cannot be read. */
+  sibling(name: string): Promise<Uint8Array | undefined>;
+}
+
 /**
  * Reads a file. Its siblings are read from the same directory only, symbolic links followed before that is judged.
  * Throws DataError for what is missing, a directory, a device, unreadable or over 2 GiB.
  */
-export async function openSource(path: string): Promise<Source> {
+export async function openSource(path: string): Promise<FileSource> {
   const bytes = await readWhole(path, path);
   const directory = dirname(resolve(path));
   return {
@@ -28,11 +34,12 @@ export async function openSource(path: string): Promise<Source> {
       if (name === '' || isAbsolute(name) || /^[a-z]:|^\\/i.test(name) || name.split(/[\\/]/).includes('..'))
         throw outside();
       const wanted = join(directory, name);
-      const [real, base, ownBase] = await Promise.all([
-        realpath(wanted).catch((error) => Promise.reject(describe(error, `${path}: ${name}`, 'read'))),
-        realpath(directory),
-        realpath(path).then(dirname),
-      ]);
+      const real = await realpath(wanted).catch((error) => {
+        if (isMissing(error)) return undefined;
+        throw describe(error, wanted, 'read');
+      });
+      if (real === undefined) return undefined;
+      const [base, ownBase] = await Promise.all([realpath(directory), realpath(path).then(dirname)]);
       // A model that is itself a link (a download cache's snapshot) keeps its siblings beside the link's end.
       if (!isWithin(real, base) && !isWithin(real, ownBase)) throw outside();
       return readWhole(real, wanted);
@@ -132,6 +139,11 @@ async function statOrNothing(path: string) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw describe(error, path, 'written');
   }
+}
+
+function isMissing(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 function isWithin(path: string, directory: string): boolean {
