@@ -3,7 +3,7 @@ import { suggest } from '../graph/did-you-mean.ts';
 import { DataError } from '../graph/errors.ts';
 import type { Dim, ValueInfo } from '../graph/graph.ts';
 import { type Tensor, tensorOf } from '../graph/tensor.ts';
-import { batchAxisOf, bindDims, fixedBatchOf, showShape } from './dims.ts';
+import { batchAxisOf, bindDims, checkSize, fixedBatchOf, showShape } from './dims.ts';
 import { type DigitLoader, sampleDigits } from './mnist.ts';
 import { drawBlobs, drawCircles, drawSpirals } from './points.ts';
 
@@ -143,6 +143,7 @@ export async function drawDataSet(
   }
   const size = fixedBatchOf(modelInputs) ?? options.size;
   const features = example.reduce((product, dim) => product * dim, 1);
+  checkSize([size, ...example], info.name);
   const drawn = await set.draw({ size, features, classes, seed: options.seed, loadDigits: options.loadDigits });
   return {
     tensor: tensorOf(info.type ?? 'float32', [size, ...example], drawn.points),

@@ -1,11 +1,11 @@
+import { DataError } from '../graph/errors.ts';
 import type { Dim, ValueInfo } from '../graph/graph.ts';
+import { sizeOf } from '../graph/tensor.ts';
 
 /** The shape of one model input with everything symbolic settled. */
 export interface BoundInput {
   info: ValueInfo;
   dims: number[];
-  /** Which axis counts the examples; undefined when none does. */
-  batchAxis?: number;
 }
 
 export interface BoundInputs {
@@ -24,6 +24,8 @@ const sideName = /height|width|^h$|^w$|rows|cols/i;
 /** Chosen where a model leaves a size open: long enough to have a past, large enough for three poolings. */
 const SEQUENCE_LENGTH = 16;
 const IMAGE_SIDE = 32;
+/** 1 GiB of float32. */
+const MOST_ELEMENTS = 2 ** 28;
 
 /**
  * Where the examples are counted: the axis named like a batch, else axis 0 unless it is named like a sequence.
@@ -34,6 +36,13 @@ export function batchAxisOf(shape: readonly Dim[]): number | undefined {
   const first = shape[0];
   if (first === undefined) return undefined;
   return typeof first === 'string' && sequenceName.test(first) ? undefined : 0;
+}
+
+/** As `batchAxisOf`, but an axis that is fixed at another number than the model's batch counts something else. */
+export function rowAxisOf(shape: readonly Dim[], fixedBatch: number | undefined): number | undefined {
+  const axis = batchAxisOf(shape);
+  if (axis === undefined) return undefined;
+  return typeof shape[axis] === 'number' && shape[axis] !== fixedBatch ? undefined : axis;
 }
 
 /** The batch that the model's declaration fixes (first input that has one), or undefined. */
@@ -80,7 +89,7 @@ export function bindDims(
       );
       return chosen;
     });
-    return { info, dims, batchAxis };
+    return { info, dims };
   });
   return { inputs, size: batch, fixed: fixedBatch !== undefined, notes };
 }
@@ -91,6 +100,17 @@ function defaultFor(dim: string | null, axis: number, rank: number): number {
   if (dim !== null && sequenceName.test(dim)) return SEQUENCE_LENGTH;
   // Images are the rank-4 inputs: [N, C, H, W].
   return rank === 4 && axis >= 2 ? IMAGE_SIDE : 1;
+}
+
+/** Throws DataError for a shape of more than 2^28 elements: a model's declaration may come from a stranger. */
+export function checkSize(dims: readonly number[], name: string): void {
+  const size = sizeOf(dims);
+  if (size <= MOST_ELEMENTS) return;
+  throw new DataError(`its shape [${dims.join(', ')}] has ${size} elements, over the limit of ${MOST_ELEMENTS}`, {
+    code: 'too-large',
+    where: name,
+    hint: 'a smaller --batch',
+  });
 }
 
 /** `[batch, 784, ?]`: a declared shape as the model's file has it. */

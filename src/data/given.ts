@@ -4,7 +4,7 @@ import { DataError } from '../graph/errors.ts';
 import type { Dim, ValueInfo } from '../graph/graph.ts';
 import { sizeOf, type Tensor } from '../graph/tensor.ts';
 import { castTensor, takeFirst } from './cast.ts';
-import { batchAxisOf, bindDims, fixedBatchOf, showShape } from './dims.ts';
+import { bindDims, fixedBatchOf, rowAxisOf, showShape } from './dims.ts';
 import { fillByConvention } from './synthetic.ts';
 
 /** Tensors that someone has: by input name, '' standing for the only input. */
@@ -35,12 +35,13 @@ export function fitTensors(given: GivenTensors, modelInputs: readonly ValueInfo[
     rows ??= { count, where };
     if (rows.count !== count) throw misfit(where, `has ${count} rows, but ${rows.where} has ${rows.count}`);
   };
+  const fixed = fixedBatchOf(modelInputs);
   const axes = new Map<string, number | undefined>();
   for (const info of modelInputs) {
     const tensor = named.get(info.name);
     if (!tensor) continue;
     const shape: Dim[] = info.shape ?? tensor.dims.map(() => null);
-    const axis = batchAxisOf(shape);
+    const axis = rowAxisOf(shape, fixed);
     axes.set(info.name, axis);
     checkShape(tensor, info, shape, axis, symbols);
     if (axis !== undefined) countRows(tensor.dims[axis]!, info.name);
@@ -51,7 +52,6 @@ export function fitTensors(given: GivenTensors, modelInputs: readonly ValueInfo[
   }
 
   const available = rows?.count ?? 1;
-  const fixed = fixedBatchOf(modelInputs);
   if (available === 0) throw misfit(rows!.where, 'has no rows');
   if (fixed !== undefined && available < fixed) {
     throw misfit(

@@ -23,8 +23,8 @@ export async function sampleDigits(
   const random = createRandom(seed).fork('mnist');
   const turn = random.fork('classes');
   const queues = new Map<number, { images: Float32Array; order: Int32Array; next: number }>();
-  const pixels = new Float32Array(size * PIXELS);
   const labels: number[] = [];
+  const chosen: Float32Array[] = [];
   let left = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
   while (labels.length < size) {
     if (left.length === 0) {
@@ -49,10 +49,14 @@ export async function sampleDigits(
         left = left.filter((other) => other !== digit);
         continue;
       }
-      pixels.set(queue.images.subarray(image * PIXELS, (image + 1) * PIXELS), labels.length * PIXELS);
+      chosen.push(queue.images.subarray(image * PIXELS, (image + 1) * PIXELS));
       labels.push(digit);
     }
   }
+  const pixels = new Float32Array(size * PIXELS);
+  chosen.forEach((image, row) => {
+    pixels.set(image, row * PIXELS);
+  });
   return { pixels, labels };
 }
 

@@ -49,7 +49,9 @@ export function decodeNpy(bytes: Uint8Array, name: string): Tensor {
       hint: 'one array per .npy file; save several with numpy.savez',
     });
   }
-  const content = bytes.slice(start, start + needed);
+  // Not slice(): a Node Buffer's shares its memory.
+  const content = new Uint8Array(needed);
+  content.set(bytes.subarray(start, start + needed));
   if (swap) swapBytes(content, Storage.BYTES_PER_ELEMENT);
   let data = new Storage(content.buffer, 0, size);
   if (type === 'bool') for (let i = 0; i < size; i++) data[i] = data[i] ? 1 : 0;

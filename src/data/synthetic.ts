@@ -2,10 +2,8 @@ import { isFloat } from '../graph/data-type.ts';
 import { DataError } from '../graph/errors.ts';
 import { filledTensor, sizeOf, type Tensor, tensorOf } from '../graph/tensor.ts';
 import type { Random } from '../random/random.ts';
-import type { BoundInput } from './dims.ts';
+import { type BoundInput, checkSize } from './dims.ts';
 
-/** 1 GiB of float32: a model's declared shape may come from a stranger. */
-const MOST_ELEMENTS = 2 ** 28;
 const DEFAULT_BOUND = 10;
 
 /** A tensor made up for one input, and in words how. */
@@ -23,13 +21,7 @@ export function drawInput(bound: BoundInput, random: Random, vocabulary?: number
   const { info, dims } = bound;
   const type = info.type ?? 'float32';
   const size = sizeOf(dims);
-  if (!(size <= MOST_ELEMENTS)) {
-    throw new DataError(`its shape [${dims.join(', ')}] has ${size} elements, over the limit of ${MOST_ELEMENTS}`, {
-      code: 'too-large',
-      where: info.name,
-      hint: 'a smaller --batch',
-    });
-  }
+  checkSize(dims, info.name);
   if (type === 'string') {
     throw new DataError('strings cannot be made up', { code: 'no-data', where: info.name, hint: `give --input` });
   }

@@ -238,6 +238,13 @@ describe('makeBatch with built-in data', () => {
     expect(description.notes).toEqual(['the model fixes its batch at 10']);
   });
 
+  it('bounds what a declared shape can ask for', async () => {
+    expect(await complaint(named('blobs'), [input('x', ['N', 1e9, 1e9])])).toMatch(/over the limit/);
+    expect(await complaint(named('mnist'), [input('x', ['N', 784])], { size: 300_000, loadDigits: loadDigit })).toMatch(
+      /mnist has 10000 digits, a batch of 300000 was asked for/,
+    );
+  });
+
   it('fills any float input with blobs', async () => {
     const { inputs } = await makeBatch(named('blobs'), [input('x', ['N', 3, 8, 8], 'float16')], { size: 4 });
     expect(inputs.get('x')!.dims).toEqual([4, 3, 8, 8]);
@@ -271,6 +278,18 @@ describe('makeBatch with given tensors', () => {
       size: 1,
     });
     expect(batch.inputs.get('x')).toEqual(tensorOf('float32', [2, 1, 2], [0, 1, 6, 7]));
+  });
+
+  it('leaves an axis alone that is fixed at another number than the batch: it counts layers, not examples', async () => {
+    const inputs = [input('x', ['batch', 3]), input('h0', [2, 1, 4])];
+    const batch = await makeBatch(tensors({ x: ramp('float32', [9, 3]), h0: ramp('float32', [2, 1, 4]) }), inputs, {
+      size: 5,
+    });
+    expect(batch.inputs.get('x')!.dims).toEqual([5, 3]);
+    expect(batch.inputs.get('h0')!.dims).toEqual([2, 1, 4]);
+    expect(await complaint(tensors({ x: ramp('float32', [9, 3]), h0: ramp('float32', [3, 1, 4]) }), inputs)).toMatch(
+      /axis 0 is 3, not 2/,
+    );
   });
 
   it('takes exactly the batch the model fixes', async () => {

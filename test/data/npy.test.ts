@@ -146,6 +146,13 @@ describe('decodeNpy on broken files', () => {
   });
 });
 
+it('copies a Buffer, whose slices share memory', () => {
+  const buffer = Buffer.concat([Buffer.from('padding'), read('ramp-f4.npy')]).subarray(7);
+  const tensor = decodeNpy(buffer, 'x.npy');
+  buffer.fill(0);
+  expect(toNumbers(tensor)).toEqual(ramp.map((value) => value - 12));
+});
+
 describe('encodeNpy', () => {
   it.each(['ramp-f4.npy', 'ramp-i8.npy', 'ramp-f2.npy', 'ramp-u1.npy', 'bool.npy'])(
     'writes %s as numpy does',

@@ -117,7 +117,8 @@ async function readWhole(path: string, shown: string): Promise<Uint8Array> {
           where: shown,
         });
       }
-      return await file.readFile();
+      const buffer = await file.readFile();
+      return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
     } finally {
       await file.close();
     }
