@@ -1,0 +1,66 @@
+import type { Attribution, LayerShare } from '../flow/attribution.ts';
+import type { FactorKind } from '../flow/kinds.ts';
+import type { FlowProfile } from '../flow/profile.ts';
+import type { Cause } from './finding.ts';
+
+/**
+ * Factors that change the size of a gradient tensor without starving or flooding a weight: averaging over n places
+ * divides the norm by √n, and the weight gradient sums over the same places again.
+ */
+const neutral: ReadonlySet<FactorKind> = new Set(['pooling', 'reshape', 'loss', 'dropout']);
+
+/** The decades of an attribution that starve or flood the first layer: all kinds but the neutral ones. */
+export function effectiveDecades(byKind: Partial<Record<FactorKind, number>>): number {
+  let sum = 0;
+  for (const [kind, decades] of Object.entries(byKind)) if (!neutral.has(kind as FactorKind)) sum += decades;
+  return sum;
+}
+
+/** The kinds that pushed in the direction of the total, largest first, with their part of that push. */
+export function causesOf(attribution: Attribution, sign: 1 | -1): Cause[] {
+  const pushing = Object.entries(attribution.byKind)
+    .filter(([kind, decades]) => !neutral.has(kind as FactorKind) && Math.sign(decades) === sign)
+    .map(([kind, decades]) => ({ kind: kind as FactorKind, decades }))
+    .sort((a, b) => sign * (b.decades - a.decades));
+  const total = pushing.reduce((sum, { decades }) => sum + decades, 0);
+  return pushing.map((cause) => ({ ...cause, share: cause.decades / total }));
+}
+
+/** Layers by their effective decades in one direction, the strongest first. */
+export function strongestLayers(attribution: Attribution, sign: 1 | -1): { layer: LayerShare; decades: number }[] {
+  return attribution.byLayer
+    .map((layer) => ({ layer, decades: effectiveDecades(layer.byKind) }))
+    .filter(({ decades }) => Math.sign(decades) === sign)
+    .sort((a, b) => sign * (b.decades - a.decades));
+}
+
+/** Up to this many layers may hold a bottleneck that training opens by itself. */
+const BOTTLENECK_LAYERS = 3;
+
+/**
+ * Whether the decay stands in the weights of a few layers only. Such layers receive a full-sized gradient themselves,
+ * grow within a few steps and let it through: a small or zero last layer is a common and harmless initialization.
+ * What remains without them is given, so that a decay that goes on elsewhere is not excused.
+ */
+export function withoutBottleneck(attribution: Attribution): { remaining: number; layers: string[] } {
+  const byWeights = attribution.byLayer
+    .map(({ layer, byKind }) => ({ layer, decades: byKind['weight-matrix'] ?? 0 }))
+    .filter(({ decades }) => decades < -BOTTLENECK_DECADES)
+    .sort((a, b) => a.decades - b.decades);
+  const few = byWeights.length <= BOTTLENECK_LAYERS ? byWeights : [];
+  const removed = few.reduce((sum, { decades }) => sum + decades, 0);
+  return { remaining: effectiveDecades(attribution.byKind) - removed, layers: few.map(({ layer }) => layer) };
+}
+
+/** A layer's weights are a bottleneck when they alone shrink the gradient three times or more. */
+const BOTTLENECK_DECADES = 0.5;
+
+/** Number of layers with a weight matrix between the output and the first layer, both counted. */
+export function depthOf(profile: FlowProfile): number {
+  return profile.layers.filter((layer) => layer.mixes).length;
+}
+
+/** Decades as people read them: 10^-5.9. */
+export function powerOfTen(decades: number): string {
+  return `10^${decades.toFixed(1).replace('-0.0', '0.0')}`;
+}

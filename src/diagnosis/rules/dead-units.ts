@@ -1,0 +1,66 @@
+import type { FlowValue } from '../../flow/profile.ts';
+import { sizeOf } from '../../graph/tensor.ts';
+import type { Case, DiagnosisRule, Finding } from '../finding.ts';
+import { hints } from '../remedy-hints.ts';
+
+/** SageMaker Debugger's dead-ReLU rule: more than half of a layer's units. */
+const WARNING_FRACTION = 0.5;
+/** A unit must have had this many chances to be active before its silence means anything. */
+const FEWEST_CHANCES = 8;
+
+/** Units whose derivative is zero for the whole batch: they pass nothing back and cannot recover by themselves. */
+export const deadUnits: DiagnosisRule = {
+  id: 'dead-units',
+  summary: 'units that are inactive for every sample',
+  check({ profile, attribution }: Case): Finding[] {
+    const layers = profile.values.filter((value) => value.op === 'Relu' && value.units !== undefined);
+    const sick = layers.filter((value) => chances(value) >= FEWEST_CHANCES && fraction(value) > WARNING_FRACTION);
+    if (sick.length === 0) return [];
+    const whole = sick.filter((value) => fraction(value) === 1);
+    const blocked = new Set(attribution?.blockedBy.map(({ node }) => node));
+    const fatal = whole.length > 0 && attribution?.totalDecades === Number.NEGATIVE_INFINITY && blocked.size > 0;
+    const worst = [...sick].sort((a, b) => fraction(b) - fraction(a));
+    const named = worst.slice(0, 3).map(labelOf).join(', ');
+    const top = worst[0]!;
+    return [
+      {
+        rule: 'dead-units',
+        severity: fatal ? 'error' : 'warning',
+        title: fatal
+          ? `every unit of ${labelOf(whole[0]!)} is dead: no gradient passes`
+          : `${top.units!.dead} of ${top.units!.units} units of ${labelOf(top)} are dead for all ${profile.seen.batch} samples`,
+        explanation:
+          'A ReLU whose input is never positive has derivative 0 for every sample: its weights receive no gradient and stay as they are.',
+        where: worst.map((value) => value.layer || value.name),
+        evidence: {
+          layers: sick.length,
+          layersWhollyDead: whole.length,
+          worst: named,
+          deadFraction: fraction(top),
+          warningThreshold: WARNING_FRACTION,
+          samples: profile.seen.batch,
+        },
+        causes: [
+          { kind: 'activation-derivative', decades: fatal ? Number.NEGATIVE_INFINITY : decadesOf(top), share: 1 },
+        ],
+        remedies: hints('zero-biases', 'use-leaky-relu', 'use-he-init', 'reduce-learning-rate'),
+      },
+    ];
+  },
+};
+
+function fraction({ units }: FlowValue): number {
+  return units!.dead / units!.units;
+}
+
+function chances({ shape, units }: FlowValue): number {
+  return sizeOf(shape) / units!.units;
+}
+
+function decadesOf({ units }: FlowValue): number {
+  return 0.5 * Math.log10(units!.meanSquareDerivative);
+}
+
+function labelOf(value: FlowValue): string {
+  return value.node || value.name;
+}

@@ -1,0 +1,54 @@
+import { factorKinds } from '../../flow/kinds.ts';
+import { causesOf, depthOf, effectiveDecades, powerOfTen, strongestLayers } from '../decay.ts';
+import type { Case, DiagnosisRule, Finding } from '../finding.ts';
+import { hints } from '../remedy-hints.ts';
+
+/**
+ * Decades by which the first layer's gradient exceeds the output's. Batch normalization alone gives healthy networks
+ * factors of 10 to 60 at small batches (about 1.2 per layer: Yang et al. 2019), so 2 decades are no error.
+ */
+const ERROR_DECADES = 3;
+const WARNING_DECADES = 2.3;
+/** One layer may not carry more than this part of an error: a single large layer does not compound with depth. */
+const ONE_LAYER_SHARE = 0.8;
+
+/** The gradient grows from the output to the first layer. */
+export const explodingGradient: DiagnosisRule = {
+  id: 'exploding-gradient',
+  summary: 'the gradient grows on its way from the output to the first layer',
+  check({ profile, attribution }: Case): Finding[] {
+    if (!attribution || !Number.isFinite(attribution.totalDecades)) return [];
+    const decades = effectiveDecades(attribution.byKind);
+    if (decades < WARNING_DECADES) return [];
+    const causes = causesOf(attribution, 1);
+    const worst = strongestLayers(attribution, 1);
+    const compounds = (worst[0]?.decades ?? 0) <= ONE_LAYER_SHARE * decades;
+    const depth = depthOf(profile);
+    const main = causes[0];
+    const first = profile.values.find((value) => value.name === attribution.from)?.layer || attribution.from;
+    return [
+      {
+        rule: 'exploding-gradient',
+        severity: decades >= ERROR_DECADES && compounds ? 'error' : 'warning',
+        title: `the first layer (${first}) receives ${powerOfTen(attribution.totalDecades)} times the output's gradient`,
+        explanation: main
+          ? `${factorKinds[main.kind]} account for +${main.decades.toFixed(1)} of +${decades.toFixed(1)} decades over ${depth} layers: a factor above 1 per layer compounds with depth.`
+          : '',
+        where: worst.slice(0, 5).map(({ layer }) => layer.layer),
+        evidence: {
+          totalDecades: attribution.totalDecades,
+          effectiveDecades: decades,
+          decadesPerLayer: depth > 1 ? decades / (depth - 1) : decades,
+          errorThreshold: ERROR_DECADES,
+          warningThreshold: WARNING_DECADES,
+          layers: depth,
+        },
+        causes,
+        remedies:
+          main?.kind === 'weight-matrix'
+            ? hints('use-he-init', 'use-glorot-init', 'add-layer-norm', 'clip-gradient-norm')
+            : hints('add-residual', 'clip-gradient-norm', 'reduce-learning-rate'),
+      },
+    ];
+  },
+};

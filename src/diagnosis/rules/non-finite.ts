@@ -1,0 +1,90 @@
+import type { FlowParameter, FlowValue } from '../../flow/profile.ts';
+import { hasNonFinite, type NonFiniteCounts } from '../../flow/statistics.ts';
+import type { Case, DiagnosisRule, Finding } from '../finding.ts';
+import { hints } from '../remedy-hints.ts';
+
+/** NaN or infinity in the loss or the gradients, traced to the first operator that produced it. */
+export const nonFinite: DiagnosisRule = {
+  id: 'non-finite',
+  summary: 'NaN or infinity in the loss or in a gradient',
+  check({ profile }: Case): Finding[] {
+    const parameters = profile.parameters.filter((parameter) => hasNonFinite(parameter.gradient));
+    const backward = profile.values.filter((value) => hasNonFinite(value.gradient));
+    if (Number.isFinite(profile.loss) && parameters.length === 0 && backward.length === 0) return [];
+    const source = firstSource(profile.parameters, profile.values, Number.isFinite(profile.loss));
+    const affected = parameters.map((parameter) => parameter.name);
+    return [
+      {
+        rule: 'non-finite',
+        severity: 'error',
+        title: `${source.what}${affected.length > 0 ? `; ${affected.length} of ${profile.parameters.length} parameter gradients are not finite` : ''}`,
+        explanation:
+          'Every later sum or product with a NaN is NaN, and one update with it destroys the weights: find the first place, not the loudest.',
+        where: [...source.where, ...affected.slice(0, 5)],
+        evidence: { loss: profile.loss, firstIn: source.pass, ...source.counts, parametersAffected: affected.length },
+        causes: [],
+        remedies:
+          source.pass === 'input'
+            ? hints('check-data')
+            : hints('guard-operator', 'check-data', 'reduce-learning-rate', 'clip-gradient-norm'),
+      },
+    ];
+  },
+};
+
+interface FirstSource {
+  readonly what: string;
+  readonly where: string[];
+  readonly pass: 'input' | 'parameter' | 'forward' | 'backward' | 'loss';
+  readonly counts: Partial<NonFiniteCounts>;
+}
+
+/**
+ * The first place that is not finite: a parameter, an input, then values in forward order (when the loss itself is
+ * broken; masks of −∞ before a softmax are legitimate otherwise), then gradients in backward order.
+ */
+function firstSource(
+  parameters: readonly FlowParameter[],
+  values: readonly FlowValue[],
+  lossIsFinite: boolean,
+): FirstSource {
+  const broken = parameters.find((parameter) => hasNonFinite(parameter.value));
+  if (broken) {
+    const what = `parameter ${broken.name} holds ${describe(broken.value.nonFinite)}`;
+    return { what, where: [broken.name], pass: 'parameter', counts: broken.value.nonFinite };
+  }
+  if (!lossIsFinite) {
+    const first = values.toReversed().find((value) => hasNonFinite(value.value));
+    if (first) {
+      const isInput = first.node === '';
+      const what = isInput
+        ? `the input ${first.name} holds ${describe(first.value.nonFinite)}`
+        : `${first.op} (${first.node}) is the first to produce ${describe(first.value.nonFinite)} in the forward pass`;
+      return {
+        what,
+        where: [first.node || first.name],
+        pass: isInput ? 'input' : 'forward',
+        counts: first.value.nonFinite,
+      };
+    }
+    return { what: 'the loss is not finite', where: [], pass: 'loss', counts: {} };
+  }
+  const first = values.find((value) => hasNonFinite(value.gradient));
+  if (first) {
+    const what = `the gradient of ${first.op} (${first.node || first.name}) is the first to hold ${describe(first.gradient.nonFinite)}`;
+    return { what, where: [first.node || first.name], pass: 'backward', counts: first.gradient.nonFinite };
+  }
+  return { what: 'a parameter gradient is not finite', where: [], pass: 'backward', counts: {} };
+}
+
+function describe({ nan, positiveInfinity, negativeInfinity }: NonFiniteCounts): string {
+  const parts = [
+    [nan, 'NaN'],
+    [positiveInfinity, '+∞'],
+    [negativeInfinity, '−∞'],
+  ] as const;
+  return parts
+    .filter(([count]) => count > 0)
+    .map(([count, name]) => `${count} ${name}`)
+    .join(' and ');
+}

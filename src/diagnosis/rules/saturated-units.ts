@@ -1,0 +1,51 @@
+import type { FlowValue } from '../../flow/profile.ts';
+import { SATURATION, saturating } from '../../flow/units.ts';
+import type { Case, DiagnosisRule, Finding } from '../finding.ts';
+import { hints } from '../remedy-hints.ts';
+
+/** DeepDiagnosis (Wardat et al. 2022) and TheDeepChecker: more than half of the activations. */
+const WARNING_FRACTION = 0.5;
+/** A layer whose derivatives alone cost this many decades starves what lies before it. */
+const ERROR_DECADES = -1.5;
+
+/** Sigmoids and their kin driven to where their derivative is nearly zero. */
+export const saturatedUnits: DiagnosisRule = {
+  id: 'saturated-units',
+  summary: 'activations driven to the flat ends of their function',
+  check({ profile }: Case): Finding[] {
+    const sick = profile.values
+      .filter((value) => saturating.has(value.op) && (value.units?.saturatedFraction ?? 0) > WARNING_FRACTION)
+      .sort((a, b) => b.units!.saturatedFraction - a.units!.saturatedFraction);
+    const top = sick[0];
+    if (!top) return [];
+    const decades = gainOf(top);
+    return [
+      {
+        rule: 'saturated-units',
+        severity: decades <= ERROR_DECADES ? 'error' : 'warning',
+        title: `${percent(top.units!.saturatedFraction)} of ${top.node || top.name} is saturated${sick.length > 1 ? `, and ${sick.length - 1} more layers` : ''}`,
+        explanation: `Where |z| is large the derivative of ${top.op.toLowerCase()} is nearly zero; the root mean square of this layer's derivatives is ${(10 ** decades).toPrecision(2)}.`,
+        where: sick.map((value) => value.layer || value.name),
+        evidence: {
+          layers: sick.length,
+          saturatedFraction: top.units!.saturatedFraction,
+          saturatedUnits: top.units!.saturated,
+          units: top.units!.units,
+          saturatedBelowPartOfMaximum: SATURATION,
+          warningThreshold: WARNING_FRACTION,
+          derivativeDecades: decades,
+        },
+        causes: [{ kind: 'activation-derivative', decades, share: 1 }],
+        remedies: hints('use-glorot-init', 'add-batch-norm', 'standardize-inputs', 'use-relu'),
+      },
+    ];
+  },
+};
+
+function gainOf({ units }: FlowValue): number {
+  return 0.5 * Math.log10(units!.meanSquareDerivative);
+}
+
+function percent(fraction: number): string {
+  return `${Math.round(100 * fraction)} %`;
+}

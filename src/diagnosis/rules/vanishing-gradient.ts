@@ -1,0 +1,111 @@
+import { factorKinds } from '../../flow/kinds.ts';
+import { saturating } from '../../flow/units.ts';
+import { causesOf, depthOf, effectiveDecades, powerOfTen, strongestLayers, withoutBottleneck } from '../decay.ts';
+import type { Case, DiagnosisRule, Finding, Severity } from '../finding.ts';
+import { hints, hintsAgainstVanishing } from '../remedy-hints.ts';
+
+/**
+ * Decades between the output's and the first layer's gradient. 3 is AutoTrainer's ratio (Zhang et al. 2021: first over
+ * last below 1e-3); it is judged here after pooling and bottlenecks are set aside, because those starve nothing.
+ */
+const ERROR_DECADES = -3;
+const WARNING_DECADES = -2;
+const NOTE_DECADES = -1.5;
+
+/** The gradient shrinks from the output to the first layer until nothing is left to learn from. */
+export const vanishingGradient: DiagnosisRule = {
+  id: 'vanishing-gradient',
+  summary: 'the gradient shrinks on its way from the output to the first layer',
+  check({ profile, attribution }: Case): Finding[] {
+    if (!attribution || Number.isNaN(attribution.totalDecades)) return [];
+    if (attribution.totalDecades === Number.NEGATIVE_INFINITY) return exactlyZero({ profile, attribution });
+    const decades = effectiveDecades(attribution.byKind);
+    const bottleneck = withoutBottleneck(attribution);
+    const severity = severityOf(decades, bottleneck.remaining);
+    if (!severity) return [];
+    const causes = causesOf(attribution, -1);
+    const worst = strongestLayers(attribution, -1);
+    const depth = depthOf(profile);
+    const main = causes[0];
+    const first = profile.values.find((value) => value.name === attribution.from)?.layer || attribution.from;
+    const bounded = profile.values.some((value) => saturating.has(value.op));
+    const transient = severity !== 'error' && decades <= ERROR_DECADES;
+    return [
+      {
+        rule: 'vanishing-gradient',
+        severity,
+        title: `the first layer (${first}) receives ${powerOfTen(attribution.totalDecades)} of the output's gradient`,
+        explanation: transient
+          ? `The weights of ${bottleneck.layers.join(', ')} alone take ${(decades - bottleneck.remaining).toFixed(1)} decades; they receive a full gradient themselves and usually grow within a few steps.`
+          : explain(main?.kind, main?.decades ?? 0, decades, depth),
+        where: worst.slice(0, 5).map(({ layer }) => layer.layer),
+        evidence: {
+          totalDecades: attribution.totalDecades,
+          effectiveDecades: decades,
+          decadesWithoutBottleneck: bottleneck.remaining,
+          decadesPerLayer: depth > 1 ? decades / (depth - 1) : decades,
+          depthScaleInLayers: depth > 1 ? -(depth - 1) / (decades * Math.LN10) : 0,
+          errorThreshold: ERROR_DECADES,
+          warningThreshold: WARNING_DECADES,
+          layers: depth,
+        },
+        causes,
+        remedies: transient ? hints('train-some-steps', 'use-he-init') : hintsAgainstVanishing(main?.kind, bounded),
+      },
+    ];
+  },
+};
+
+function severityOf(decades: number, remaining: number): Severity | undefined {
+  if (decades <= ERROR_DECADES) return remaining <= ERROR_DECADES ? 'error' : 'warning';
+  if (decades <= WARNING_DECADES) return 'warning';
+  return decades <= NOTE_DECADES ? 'info' : undefined;
+}
+
+function explain(kind: keyof typeof factorKinds | undefined, part: number, total: number, depth: number): string {
+  if (kind === undefined) return '';
+  const share = `${factorKinds[kind]} account for ${part.toFixed(1)} of ${total.toFixed(1)} decades over ${depth} layers`;
+  const why: Partial<Record<typeof kind, string>> = {
+    'activation-derivative': 'the chain rule multiplies one derivative per layer, and here they are below 1',
+    'weight-matrix': 'each weight matrix is too small to carry the gradient at its size',
+    normalization: 'each normalization divides by a standard deviation above 1',
+    attention: 'softmax derivatives are at most 1/4 and shrink when attention is sharp',
+  };
+  return why[kind] ? `${share}: ${why[kind]}.` : `${share}.`;
+}
+
+/** Nothing at all arrives. Zero weights that receive a gradient themselves open after one step; anything else stays. */
+function exactlyZero({ profile, attribution }: Required<Case>): Finding[] {
+  const blocks = attribution!.blockedBy;
+  const layerOfNode = new Map(profile.layers.map((layer) => [layer.node, layer]));
+  const opens = (node: string) => {
+    const layer = layerOfNode.get(node);
+    return profile.parameters.some(
+      (parameter) =>
+        layer?.parameters.includes(parameter.name) && parameter.shape.length >= 2 && parameter.gradient.maxAbs > 0,
+    );
+  };
+  const transient = blocks.length > 0 && blocks.every(({ node, kind }) => kind === 'weight-matrix' && opens(node));
+  const names = blocks.map(({ node, op }) => layerOfNode.get(node)?.name ?? `${node} (${op})`);
+  const place = names.slice(0, 3).join(', ') || 'an unknown place';
+  return [
+    {
+      rule: 'vanishing-gradient',
+      severity: transient ? 'info' : 'error',
+      title: transient
+        ? `the weights of ${place} are zero, so no gradient passes it yet`
+        : `no gradient at all reaches the first layer: it is exactly zero before ${place}`,
+      explanation: transient
+        ? 'A zero-initialized layer receives a gradient itself and opens with the first step: this is a common initialization.'
+        : 'A product with a factor that is exactly zero is zero: no learning rate and no number of steps changes it.',
+      where: names,
+      evidence: { totalDecades: Number.NEGATIVE_INFINITY, blockedNodes: blocks.length },
+      causes: [...new Set(blocks.map(({ kind }) => kind))].map((kind) => ({
+        kind,
+        decades: Number.NEGATIVE_INFINITY,
+        share: 1,
+      })),
+      remedies: transient ? hints('train-some-steps') : hints('randomize-init', 'use-leaky-relu', 'zero-biases'),
+    },
+  ];
+}
