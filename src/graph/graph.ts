@@ -72,7 +72,17 @@ export interface Model {
   constants: Set<string>;
   format: string;
   name: string;
+  /** How its file says the model is to be trained. */
+  training?: TrainingHints;
   source?: unknown;
+}
+
+/** What a file says of training; a command's options override it. */
+export interface TrainingHints {
+  loss?: string;
+  optimizer?: { name: string; options: Record<string, number> };
+  batch?: number;
+  seed?: number;
 }
 
 /** A value with its concrete type and shape: what gradient rules and the builder work with. */
