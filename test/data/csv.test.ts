@@ -75,6 +75,10 @@ describe('decodeCsv', () => {
     const years = Array.from({ length: 100 }, (_, i) => `${i},${1900 + i}`).join('\n');
     expect(table(years).target!.type).toBe('float32');
     expect(table(years.replace(/^/, 'x,class\n')).target!.type).toBe('int64');
+    const ten = Array.from({ length: 10 }, (_, i) => `${i},${i * i}`).join('\n');
+    expect(table(ten).target!.type).toBe('float32');
+    expect(table(`${ten}\n${ten}`).target!.type).toBe('int64');
+    expect(table('1,b\n2,a\n3,B\n').target).toEqual(tensorOf('int64', [3], [2, 1, 0]));
     const signs = table('x,y\n1,-1\n2,1\n3,1\n');
     expect(signs.target).toEqual(tensorOf('int64', [3], [0, 1, 1]));
     expect(signs.classes).toEqual(['-1', '1']);

@@ -57,15 +57,17 @@ describe('drawBlobs', () => {
     const centresOf = (seed: number) => {
       const { points, labels } = drawBlobs(n, features, classes, seed);
       expect(counts(labels, classes)).toEqual([1000, 1000, 1000]);
-      return Array.from({ length: classes * features }, (_, j) => {
+      let within = 0;
+      const centres = Array.from({ length: classes * features }, (_, j) => {
         const values = labels.flatMap((label, i) =>
           label === Math.floor(j / features) ? [points[i * features + (j % features)]!] : [],
         );
         const centre = mean(values);
-        const variance = mean(values.map((value) => (value - centre) ** 2));
-        expect(Math.abs(variance - 0.25)).toBeLessThan(5 * 0.25 * Math.sqrt(2 / 1000));
+        within += mean(values.map((value) => (value - centre) ** 2)) / (classes * features);
         return centre;
       });
+      expect(Math.abs(within - 0.25)).toBeLessThan(5 * 0.25 * Math.sqrt(2 / (n * features)));
+      return centres;
     };
     const first = centresOf(0);
     centresOf(1).forEach((centre, j) => {
