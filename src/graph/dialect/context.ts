@@ -5,7 +5,8 @@ import { subgraphsOf } from '../onnx/attributes.ts';
 import { freeNames } from '../sort.ts';
 import { type Tensor, tensorOf } from '../tensor.ts';
 
-interface Shared {
+/** What the contexts of one model have in common. */
+export interface Shared {
   readonly file: string;
   readonly names: Set<string>;
   readonly constants: Set<string>;

@@ -1,7 +1,9 @@
+import { isMessage } from '@bufbuild/protobuf';
+import { AttributeProtoSchema } from 'onnx-buf';
 import { type Attribute, DIALECT_OPSET, type Graph, type Model, type Node } from '../graph.ts';
 import { isOpaque, isTensor, subgraphsOf } from '../onnx/attributes.ts';
 import { type Tensor, tensorOf } from '../tensor.ts';
-import { UpgradeContext } from './context.ts';
+import { type Shared, UpgradeContext } from './context.ts';
 import { upgrades } from './upgrades.ts';
 
 /**
@@ -23,14 +25,13 @@ export function normalizeModel(model: Model, file: string, sort: () => void): vo
 
 /** Constant nodes as initializers of the same name, their names in `constants`. Sparse and exotic ones stay nodes. */
 function foldConstants(graph: Graph, constants: Set<string>): void {
-  const outputs = new Set(graph.outputs.map(({ name }) => name));
   graph.nodes = graph.nodes.filter((node) => {
     for (const subgraph of subgraphsOf(node.attributes)) foldConstants(subgraph, constants);
     if (node.op !== 'Constant' || node.domain !== '') return true;
     const [name] = node.outputs;
     const tensor = constantTensor(node.attributes);
-    // An output needs a producer of its own, and a name defined twice is for the sorter to report.
-    if (name === undefined || tensor === undefined || outputs.has(name) || graph.initializers.has(name)) return true;
+    // A name that is defined twice stays a node: the sorter reports it.
+    if (name === undefined || tensor === undefined || graph.initializers.has(name)) return true;
     graph.initializers.set(name, tensor);
     constants.add(name);
     return false;
@@ -62,7 +63,8 @@ function constantTensor(attributes: Record<string, Attribute>): Tensor | undefin
   }
 }
 
-function collectNames(graph: Graph, names: Set<string>): void {
+/** Adds every value name of a graph and its subgraphs to `names`. */
+export function collectNames(graph: Graph, names: Set<string>): void {
   for (const { name } of graph.inputs) names.add(name);
   for (const name of graph.initializers.keys()) names.add(name);
   for (const node of graph.nodes) {
@@ -71,12 +73,8 @@ function collectNames(graph: Graph, names: Set<string>): void {
   }
 }
 
-function upgradeGraph(
-  graph: Graph,
-  opset: number,
-  shared: { file: string; names: Set<string>; constants: Set<string> },
-  outer?: UpgradeContext,
-): void {
+/** Brings the nodes of a graph and its subgraphs from `opset` to the dialect's form, in place. */
+export function upgradeGraph(graph: Graph, opset: number, shared: Shared, outer?: UpgradeContext): void {
   const context = new UpgradeContext(graph, shared, outer);
   const nodes = graph.nodes.flatMap((node) => {
     for (const subgraph of subgraphsOf(node.attributes)) upgradeGraph(subgraph, opset, shared, context);
@@ -89,8 +87,21 @@ function upgradeNode(node: Node, opset: number, context: UpgradeContext): Node[]
   if (node.domain !== '') return [node];
   const step = Object.hasOwn(upgrades, node.op) ? upgrades[node.op]!.find(({ since }) => since > opset) : undefined;
   if (step === undefined) return [node];
+  const reference = Object.entries(node.attributes).find(([, value]) => isReference(value));
+  if (reference !== undefined) {
+    throw context.refuse(
+      node,
+      `its attribute "${reference[0]}" is a parameter of the function around it and became an input in a later opset`,
+      `export the model again with opset_version=${DIALECT_OPSET}`,
+    );
+  }
   const changed = step.apply(node, context) ?? [node];
   return changed.flatMap((next) => upgradeNode(next, step.since, context));
+}
+
+/** Whether an attribute takes its value from the call of the model-local function it stands in. */
+function isReference(value: Attribute): boolean {
+  return isOpaque(value) && isMessage(value.opaque, AttributeProtoSchema) && value.opaque.refAttrName !== '';
 }
 
 /** Gives nameless nodes `<op>_<k>` and repeated names a number; statistics and errors refer to nodes by name. */

@@ -6,6 +6,7 @@ import { DIALECT_OPSET, type Graph, type Model, NEWEST_OPSET, type Node } from '
 import { sortGraph } from '../sort.ts';
 import { decodeAttribute } from './attributes.ts';
 import { resolveExternalData, type Sibling } from './external-data.ts';
+import { upgradeFunctions } from './functions.ts';
 import { decodeTensor } from './tensor-codec.ts';
 import { decodeValueInfo } from './value-info.ts';
 
@@ -45,6 +46,7 @@ export async function decodeModel(bytes: Uint8Array, { name, sibling }: DecodeOp
     name,
     source: proto,
   };
+  upgradeFunctions(proto, name);
   normalizeModel(model, name, () => sortGraph(model.graph, name));
   return model;
 }
@@ -73,7 +75,16 @@ function readOpsets(proto: ModelProto, name: string): { opset: number | undefine
     else domains.set(domain, Number(version));
   }
   const usesStandard = proto.graph?.node.some(({ domain }) => domain === '' || domain === 'ai.onnx');
-  if (opset === undefined && usesStandard) opset = 1; // the specification's default for files of IR version 1 and 2
+  if (opset === undefined && usesStandard) {
+    if (proto.irVersion >= 3n) {
+      throw new ReaderError('the file does not say its opset', {
+        code: 'onnx-no-opset',
+        where: name,
+        hint: 'opset_import stands at the end of the file: it was probably cut; download or export it again',
+      });
+    }
+    opset = 1; // the specification's default for files of IR version 1 and 2
+  }
   if (opset !== undefined && (opset < OLDEST_OPSET || opset > NEWEST_OPSET)) {
     const old = opset < OLDEST_OPSET;
     throw new ReaderError(`the model has opset ${opset}, expected ${OLDEST_OPSET} to ${NEWEST_OPSET}`, {
@@ -109,7 +120,8 @@ function decodeGraph(proto: GraphProto, file: string): Graph {
   };
 }
 
-function decodeNode(proto: NodeProto, file: string): Node {
+/** A NodeProto with its attributes and subgraphs. Throws ReaderError for broken tensors. */
+export function decodeNode(proto: NodeProto, file: string): Node {
   const attributes = proto.attribute.map((attribute) => {
     const value = decodeAttribute(attribute, file, (graph) => decodeGraph(graph, file));
     return [attribute.name, value] as const;

@@ -136,7 +136,8 @@ function namesOf(graph: Graph): Set<string> {
   ]);
 }
 
-function encodeNode(node: Node, weights: TensorProto[]): NodeProto {
+/** A node as its message; the tensor messages of its subgraphs are added to `weights`. */
+export function encodeNode(node: Node, weights: TensorProto[]): NodeProto {
   const source = sourceMessage(NodeProtoSchema, node.source);
   const proto = source === undefined ? create(NodeProtoSchema) : copyMessage(NodeProtoSchema, source);
   proto.name = node.name;
