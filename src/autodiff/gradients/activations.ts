@@ -77,10 +77,13 @@ export const activations: Record<string, Rule> = {
       return zeroWhere(g, below, g.where(g.greater(X, g.scalar(3, X.type)), dY, middle));
     },
   })),
-  // dX = dY · (t + X σ(X) (1 − t²)), t = tanh(softplus X)
+  // with t = tanh(softplus X), s = σ(X): dX = dY · (t + X s (1 − t²)); t = w / (2 − w), w = s (2 − s), cancels nowhere
   Mish: elementwise(({ X, g }) => {
-    const t = g.tanh(g.softplus(X));
-    return g.plus(t, g.mul(g.mul(X, g.sigmoid(X)), oneMinus(g, g.mul(t, t))));
+    const two = g.scalar(2, X.type);
+    const s = g.sigmoid(X);
+    const w = g.mul(s, g.sub(two, s));
+    const t = g.div(w, g.sub(two, w));
+    return g.plus(t, g.mul(g.mul(X, s), oneMinus(g, g.mul(t, t))));
   }),
   // dX = dY where X > α, else 0
   ThresholdedRelu: rule('X -> Y', ({ X, dY, g, attributes }) => ({

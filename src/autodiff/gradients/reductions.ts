@@ -61,15 +61,18 @@ function extremum({ X, dY, g, reducedAxes, count }: Kept, loses: Value): Value {
   return g.where(loses, g.scalar(0, X.type), share);
 }
 
-/** A rule for a reduction. Without axes it reduces all of them, unless noop_with_empty_axes says none. */
+/**
+ * A rule for a reduction. Without axes it reduces all of them; with noop_with_empty_axes none, each element by itself
+ * (its square, its absolute value), as onnxruntime does.
+ */
 function reduction(gradient: (context: Kept) => Value): Rule {
   return rule('X axes? -> Y', (context) => ({
     X: () => {
       const { X, axes, Y, dY, g, attributes, integers } = context;
       const given = axes ? integers(axes) : [];
       const rank = X.shape.length;
-      if (given.length === 0 && attributes.number('noop_with_empty_axes', 0) !== 0) return dY;
-      const reducedAxes = given.length > 0 ? given.map((axis) => normalizeAxis(axis, rank)) : range(rank);
+      const byDefault = attributes.number('noop_with_empty_axes', 0) !== 0 ? [] : range(rank);
+      const reducedAxes = given.length > 0 ? given.map((axis) => normalizeAxis(axis, rank)) : byDefault;
       const shape = reducedShape(X.shape, reducedAxes, true);
       const count = sizeOf(reducedAxes.map((axis) => X.shape[axis]!));
       return gradient({ ...context, Y: g.reshape(Y, shape), dY: g.reshape(dY, shape), reducedAxes, count });
