@@ -67,7 +67,7 @@ export function differentiate(graph: Graph, binding: Binding, options: Different
       code: 'loss-not-scalar',
     });
   }
-  const path = findPath(graph, binding, options.loss, options.wrt, tables, options.opset);
+  const path = findPath(builder.graph, binding, options.loss, options.wrt, tables, options.opset);
   const rescale = new RescalePlan(builder, path, options.rescaleAt ?? []);
   const sweep = new ReverseSweep(builder, binding, rescale);
 
@@ -114,7 +114,7 @@ class ReverseSweep {
     if (upstream.every((gradient) => gradient === undefined)) return;
     this.builder.scope = `${node.name}/grad/`;
     this.builder.origin = { node: node.name };
-    const thunks = rule.gradient(this.contextOf(node, rule, upstream) as never);
+    const thunks = rule.gradient(this.contextOf(node, rule, upstream, onPath) as never);
     const outputs = node.outputs.filter((_, i) => upstream[i] !== undefined);
     node.inputs.forEach((name, input) => {
       if (name === '' || !onPath.has(name)) return;
@@ -167,9 +167,18 @@ class ReverseSweep {
     return total;
   }
 
-  private contextOf(node: Node, rule: Rule, upstream: (Value | undefined)[]): Record<string, unknown> {
+  private contextOf(
+    node: Node,
+    rule: Rule,
+    upstream: (Value | undefined)[],
+    onPath: ReadonlySet<string>,
+  ): Record<string, unknown> {
     const { builder, binding } = this;
-    const content = (value: Value) => binding.get(value.name)?.content ?? builder.graph.initializers.get(value.name);
+    // What has a gradient is a variable, even if it is an initializer now.
+    const content = (value: Value) =>
+      onPath.has(value.name)
+        ? undefined
+        : (binding.get(value.name)?.content ?? builder.graph.initializers.get(value.name));
     const tools: Tools = {
       g: builder,
       node,
@@ -186,6 +195,7 @@ class ReverseSweep {
           },
         );
       },
+      extraOutput: (index, type, shape) => builder.extraOutput(node, index, type, shape),
       refuse: (reason, hint) => {
         throw new GradientError(`the gradient of ${node.op} is not available here: ${reason}`, {
           code: 'unsupported-operator',

@@ -1,4 +1,5 @@
 import type { GraphBuilder } from '../graph/builder.ts';
+import type { DataType } from '../graph/data-type.ts';
 import type { Node, Value } from '../graph/graph.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { AttributeReader } from './attributes.ts';
@@ -33,8 +34,10 @@ export interface Tools {
   readonly attributes: AttributeReader;
   /** The content of an integer input (axes, starts, a shape). Throws GradientError when it depends on the data. */
   integers(value: Value): number[];
-  /** The content of a value, where it is known before running. */
+  /** The content of a value, where it is known before running; what is differentiated is never known. */
   content(value: Value): Tensor | undefined;
+  /** An optional output of this node (indices, saved statistics), which the forward pass then computes as well. */
+  extraOutput(index: number, type: DataType, shape: readonly number[]): Value;
   /** Refuses this node's gradient with a reason. */
   refuse(reason: string, hint?: string): never;
 }

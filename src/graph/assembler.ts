@@ -130,6 +130,15 @@ export class Assembler {
     return outputs.map(([type, shape], i) => this.define(draft.outputs[i]!, type, shape));
   }
 
+  /** An optional output of a node already in this graph, named if the node does not give it yet. */
+  extraOutput(node: Node, index: number, type: DataType, shape: readonly number[]): Value {
+    while (node.outputs.length <= index) node.outputs.push('');
+    const name = node.outputs[index]!;
+    if (name !== '') return this.values.get(name) ?? this.define(name, type, shape);
+    node.outputs[index] = this.uniqueName(`${node.op}_out${index}`);
+    return this.define(node.outputs[index], type, shape);
+  }
+
   /** A name not yet taken, within the current scope. */
   uniqueName(base: string): string {
     const scoped = this.scope + base;
