@@ -107,8 +107,9 @@ function order(nodes: readonly Node[], dependencies: (node: Node) => Node[], fil
         stack.pop();
       } else if (state.get(next) === 'open') {
         const loop = stack.slice(stack.findIndex((entry) => entry.node === next)).map((entry) => describe(entry.node));
+        const [first = ''] = loop.reverse();
         const shown = loop.length > 6 ? [...loop.slice(0, 5), `… ${loop.length - 5} more`] : loop;
-        throw new ReaderError(`the nodes form a cycle: ${[...shown.reverse(), shown.at(-1)].join(' → ')}`, {
+        throw new ReaderError(`the nodes form a cycle: ${[...shown, first].join(' → ')}`, {
           code: 'onnx-cycle',
           where: file,
           hint: 'recurrence is written with RNN, LSTM, GRU, Scan or Loop; export the model again',

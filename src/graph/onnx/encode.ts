@@ -89,7 +89,9 @@ function encodeProto(model: Model): { proto: ModelProto; weights: TensorProto[] 
   proto.opsetImport = [['', model.opset] as const, ...model.domains].map(([domain, version]) => {
     const before = source?.opsetImport.find((entry) => entry.domain === domain);
     const entry = copyMessage(OperatorSetIdProtoSchema, before);
-    return Object.assign(entry, { domain, version: BigInt(version) });
+    if (entry.domain !== domain) entry.domain = domain;
+    entry.version = BigInt(version);
+    return entry;
   });
   if (source === undefined) proto.producerName = 'gradient-doctor';
   proto.graph = encodeGraph(model.graph, weights);
@@ -142,7 +144,7 @@ export function encodeNode(node: Node, weights: TensorProto[]): NodeProto {
   const proto = source === undefined ? create(NodeProtoSchema) : copyMessage(NodeProtoSchema, source);
   proto.name = node.name;
   proto.opType = node.op;
-  proto.domain = node.domain;
+  if (proto.domain !== node.domain) proto.domain = node.domain;
   proto.input = [...node.inputs];
   proto.output = [...node.outputs];
   const before = new Map(source?.attribute.map((attribute) => [attribute.name, attribute]));
