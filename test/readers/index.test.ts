@@ -25,6 +25,11 @@ test('ONNX is known by its content, whatever its name', async () => {
   }
 });
 
+test('a network in YAML is read by its reader', async () => {
+  const yaml = text('input: [4]\nlayers:\n  - dense: 3\n');
+  await expect(read('net.txt', yaml)).resolves.toMatchObject({ opset: 21 });
+});
+
 describe('what is no model is named, with a way out', () => {
   test.each<[string, string, Uint8Array, RegExp, RegExp]>([
     ['empty', 'm.onnx', new Uint8Array(), /the file is empty/, /export/],
