@@ -4,6 +4,7 @@ import { RuntimeFailure } from '../../graph/errors.ts';
 import type { Model } from '../../graph/graph.ts';
 import { encodeModel } from '../../graph/onnx/encode.ts';
 import type { Tensor } from '../../graph/tensor.ts';
+import { withoutAliases } from '../aliases.ts';
 import type { LoadOptions, OutputInfo, Runtime, Session } from '../runtime.ts';
 
 const optimizationLevels = { none: 'disabled', basic: 'basic', full: 'all' } as const;
@@ -28,7 +29,7 @@ async function load(
 ): Promise<Session> {
   let session: ort.InferenceSession;
   try {
-    session = await ort.InferenceSession.create(encodeModel(model), {
+    session = await ort.InferenceSession.create(encodeModel(withoutAliases(model)), {
       graphOptimizationLevel: optimizationLevels[optimization],
       logSeverityLevel: 4,
       ...(threads !== undefined ? { intraOpNumThreads: threads } : {}),
@@ -37,7 +38,7 @@ async function load(
     throw failure('onnxruntime refuses the graph', cause);
   }
   return {
-    outputs: session.outputMetadata.map(outputInfo),
+    outputs: session.outputMetadata.slice(0, model.graph.outputs.length).map(outputInfo),
     release: () => session.release(),
     run: async (feeds, fetches) => {
       const inputs: Record<string, ort.Tensor> = {};
