@@ -12,16 +12,14 @@ import { anything, count, name, oneOf, sampleShape, wholeNumber } from './schema
 import { isRecord, readOptions } from './tagged.ts';
 import { readLoss, readOptimizer } from './training.ts';
 
-/** Whether a file is a network written as YAML or JSON: text with a top-level key `layers`, or a name in `.yaml`. */
-export function match(source: Pick<Source, 'name' | 'bytes'>): boolean {
-  const text = decodeText(source.bytes);
+/** Whether content is a network written as YAML or JSON: text with a top-level key `layers`. */
+export function match({ bytes }: Pick<Source, 'bytes'>): boolean {
+  const text = decodeText(bytes);
   if (text === undefined) return false;
-  if (/^\s*\{/.test(text)) {
-    const keys = topLevelKeys(text);
-    // Keras and TensorFlow.js keep their layers deeper down, under these keys.
-    if (keys) return keys.includes('layers') && !keys.some((key) => /^(class_name|modelTopology|config)$/.test(key));
-  }
-  return /^(layers|"layers"|'layers')\s*:/m.test(text) || /\.ya?ml$/i.test(source.name);
+  const keys = /^\s*\{/.test(text) ? topLevelKeys(text) : undefined;
+  // Keras and TensorFlow.js keep their layers deeper down, under these keys.
+  if (keys) return keys.includes('layers') && !keys.some((key) => /^(class_name|modelTopology|config)$/.test(key));
+  return /^(layers|"layers"|'layers')\s*:/m.test(text);
 }
 
 /** Reads a network written as YAML or JSON. Throws ReaderError with `file:line:column`. */

@@ -3,6 +3,7 @@ import type { Model } from '../../../src/graph/graph.ts';
 import { encodeModel } from '../../../src/graph/onnx/encode.ts';
 import { sizeOf } from '../../../src/graph/tensor.ts';
 import { read } from '../../../src/readers/spec/index.ts';
+import { withoutAliases } from '../../../src/runtime/aliases.ts';
 
 /** A spec's text as a model. */
 export const fromYaml = (text: string, name = 'net.yaml'): Promise<Model> =>
@@ -11,7 +12,9 @@ export const fromYaml = (text: string, name = 'net.yaml'): Promise<Model> =>
 /** Runs a model in onnxruntime on `batch` samples; all its values by name, with their shapes. */
 export async function run(model: Model, values: ArrayLike<number> | undefined, batch = 1) {
   const graph = { ...model.graph, outputs: [...model.graph.outputs, ...model.graph.values.values()] };
-  const session = await ort.InferenceSession.create(encodeModel({ ...model, graph }), { logSeverityLevel: 3 });
+  const session = await ort.InferenceSession.create(encodeModel(withoutAliases({ ...model, graph })), {
+    logSeverityLevel: 3,
+  });
   const input = model.graph.inputs[0]!;
   const dims = input.shape!.map((dim) => (dim === 'batch' ? batch : (dim as number)));
   const array = input.type === 'float64' ? Float64Array : Float32Array;
@@ -19,10 +22,10 @@ export async function run(model: Model, values: ArrayLike<number> | undefined, b
   const results = await session.run({ [input.name]: new ort.Tensor(input.type as 'float32', data as never, dims) });
   await session.release();
   return Object.fromEntries(
-    Object.entries(results).map(([name, tensor]) => [
-      name,
-      { dims: [...tensor.dims], data: Array.from(tensor.data as Float32Array) },
-    ]),
+    graph.outputs.map(({ name }) => {
+      const tensor = results[name]!;
+      return [name, { dims: [...tensor.dims], data: Array.from(tensor.data as Float32Array) }];
+    }),
   );
 }
 
