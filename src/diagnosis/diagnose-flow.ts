@@ -9,11 +9,16 @@ const rank: Record<Severity, number> = { error: 0, warning: 1, info: 2 };
 export function diagnoseFlow(profile: FlowProfile): Diagnosis {
   const from = deepestLayerValue(profile);
   const attribution = from !== undefined ? attribute(profile, from) : undefined;
-  const findings = rules
-    .flatMap((rule) => rule.check({ profile, attribution }))
+  const found = rules.flatMap((rule) => rule.check({ profile, attribution }));
+  const broken = found.some((finding) => finding.rule === 'non-finite');
+  const findings = found
+    .filter((finding) => !(broken && decay.has(finding.rule)))
     .sort((a, b) => rank[a.severity] - rank[b.severity]);
   return { verdict: verdictOf(findings), findings, attribution };
 }
+
+/** What says nothing once numbers are not finite. */
+const decay: ReadonlySet<Finding['rule']> = new Set(['vanishing-gradient', 'exploding-gradient']);
 
 const verdicts: Partial<Record<Finding['rule'], Verdict>> = {
   'non-finite': 'non-finite',

@@ -11,6 +11,7 @@ import { bindShapes } from '../runtime/bind.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { attachLoss, type LossKind, type LossPlan, lossKinds, planLoss } from '../training/losses.ts';
 import { optimizers } from '../training/optimizers.ts';
+import { prepareForMeasuring } from './prepare.ts';
 import { probeFlow } from './probe.ts';
 
 export interface DiagnoseOptions {
@@ -37,7 +38,8 @@ export interface DiagnoseOptions {
  * Measures a model's gradient flow on one batch and says what is wrong with it, and why.
  * Throws UserError (unusable model, data or options); never on NaN or infinities.
  */
-export async function diagnose(model: Model, options: DiagnoseOptions): Promise<ReportSubject> {
+export async function diagnose(given: Model, options: DiagnoseOptions): Promise<ReportSubject> {
+  const { model, notes } = prepareForMeasuring(given);
   const { runtime, seed = model.training?.seed ?? 0, onProgress = () => {} } = options;
   const update = updateRule(model, options);
   const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
@@ -87,7 +89,7 @@ export async function diagnose(model: Model, options: DiagnoseOptions): Promise<
       operators: countOperators(model),
     },
     probe: {
-      batch: batch.description,
+      batch: { ...batch.description, notes: [...batch.description.notes, ...notes] },
       lossKind: plan.kind,
       lossReason: kind === 'auto' ? plan.reason : `${kind}, ${options.loss === kind ? 'as asked' : 'as the file says'}`,
       update,

@@ -1,0 +1,66 @@
+import { codeOf, isFloat } from '../graph/data-type.ts';
+import { cloneGraph, type Graph, type Model, type ValueInfo } from '../graph/graph.ts';
+import { scalarOf, type Tensor, tensorOf, toFloat64 } from '../graph/tensor.ts';
+
+/** A model made fit for measuring, and what that changed, in sentences for the report. */
+export interface PreparedModel {
+  readonly model: Model;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Half-precision tensors become float32, so that what is measured is the network and not the format's underflow at 6e-8,
+ * and dropout is switched off, so that the same seed gives the same report. The given model is not changed.
+ */
+export function prepareForMeasuring(model: Model): PreparedModel {
+  const graph = cloneGraph(model.graph);
+  const notes: string[] = [];
+  if (widenHalves(graph)) notes.push('half-precision tensors are measured in float32');
+  if (silenceDropout(graph)) notes.push('dropout is switched off while measuring');
+  return { model: { ...model, graph }, notes };
+}
+
+const isHalf = (type: Tensor['type'] | undefined) => type === 'float16' || type === 'bfloat16';
+
+function widenHalves(graph: Graph): boolean {
+  let changed = false;
+  for (const [name, tensor] of graph.initializers) {
+    if (!isHalf(tensor.type)) continue;
+    graph.initializers.set(name, tensorOf('float32', tensor.dims, toFloat64(tensor)));
+    changed = true;
+  }
+  const widen = (info: ValueInfo): ValueInfo => {
+    if (!isHalf(info.type)) return info;
+    changed = true;
+    return { ...info, type: 'float32', source: undefined };
+  };
+  graph.inputs = graph.inputs.map(widen);
+  graph.outputs = graph.outputs.map(widen);
+  if (!changed && !graph.nodes.some((node) => node.op === 'Cast' && isHalfCode(node.attributes.to))) return false;
+  graph.values = new Map([...graph.values].map(([name, info]) => [name, widen(info)]));
+  for (const node of graph.nodes) {
+    if (!isHalfCode(node.attributes.to)) continue;
+    node.attributes = { ...node.attributes, to: codeOf('float32') };
+    changed = true;
+  }
+  return changed;
+}
+
+function isHalfCode(code: unknown): boolean {
+  return code === codeOf('float16') || code === codeOf('bfloat16');
+}
+
+function silenceDropout(graph: Graph): boolean {
+  let changed = false;
+  for (const node of graph.nodes) {
+    const ratio = node.inputs[1] ? graph.initializers.get(node.inputs[1]) : undefined;
+    const training = node.inputs[2] ? graph.initializers.get(node.inputs[2]) : undefined;
+    if (node.op !== 'Dropout' || node.domain !== '' || !training?.data[0] || ratio?.data[0] === 0) continue;
+    const name = 'dropout_off_while_measuring';
+    const type = ratio && isFloat(ratio.type) ? ratio.type : 'float32';
+    graph.initializers.set(name, scalarOf(type, 0));
+    node.inputs = [node.inputs[0]!, name, ...node.inputs.slice(2)];
+    changed = true;
+  }
+  return changed;
+}
