@@ -3,9 +3,13 @@ import type { Model } from '../graph/graph.ts';
 import { recognize } from './foreign.ts';
 import * as onnx from './onnx.ts';
 import type { Reader, Source } from './source.ts';
+import * as spec from './spec/index.ts';
 
 /** The formats that can be read; the first whose content matches takes a file. */
-export const readers: Reader[] = [{ format: 'onnx', extensions: ['.onnx', '.pb'], match: onnx.match, read: onnx.read }];
+export const readers: Reader[] = [
+  { format: 'onnx', extensions: ['.onnx', '.pb'], match: onnx.match, read: onnx.read },
+  { format: 'spec', extensions: ['.yaml', '.yml', '.json'], match: spec.match, read: spec.read },
+];
 
 /**
  * Reads a model of any known format: content decides, then the file's extension.
@@ -33,7 +37,7 @@ export async function readModelSource(source: Source): Promise<Model> {
   throw new ReaderError(`the content (${describeStart(bytes)}) is no known model format`, {
     code: 'unknown-format',
     where: name,
-    hint: 'accepted: an ONNX model; torch.onnx.export, tf2onnx and keras export to it',
+    hint: 'accepted: an ONNX model (torch.onnx.export, tf2onnx and keras export to it) or a network in YAML or JSON',
   });
 }
 

@@ -1,8 +1,7 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type ModelProto, ModelProtoSchema, TensorProtoSchema } from 'onnx-buf';
 import { describe, expect, test } from 'vitest';
-import type { Model } from '../../../src/graph/graph.ts';
-import { modelOf } from '../../../src/graph/graph.ts';
+import { type Graph, type Model, modelOf } from '../../../src/graph/graph.ts';
 import { decodeModel } from '../../../src/graph/onnx/decode.ts';
 import { encodeModel } from '../../../src/graph/onnx/encode.ts';
 import { tensorOf, toNumbers } from '../../../src/graph/tensor.ts';
@@ -135,10 +134,10 @@ describe('what memory says holds', () => {
 });
 
 test('a graph made here is a model onnxruntime takes: whole-number floats are floats', async () => {
-  const graph = {
+  const graph: Graph = {
     name: 'made',
-    inputs: [{ name: 'X', type: 'float32' as const, shape: ['n', 2] }],
-    outputs: [{ name: 'Y', type: 'float32' as const, shape: [null, 1] }],
+    inputs: [{ name: 'X', type: 'float32', shape: ['n', 2] }],
+    outputs: [{ name: 'Y', type: 'float32', shape: [null, 1] }],
     nodes: [
       { name: 'a', op: 'LeakyRelu', domain: '', inputs: ['X'], outputs: ['H'], attributes: { alpha: 1 } },
       { name: 'b', op: 'Gemm', domain: '', inputs: ['H', 'W'], outputs: ['Y'], attributes: { alpha: 2, transA: 0 } },
