@@ -1,0 +1,29 @@
+/** The browser-safe part of the library: everything that touches neither files nor a particular runtime. */
+export {
+  type Batch,
+  type BatchDescription,
+  type BatchRequest,
+  type DataSetInfo,
+  listDataSets,
+  makeBatch,
+} from './data/index.ts';
+export type { Cause, Diagnosis, Finding, RemedyHint, RuleId, Severity, Verdict } from './diagnosis/finding.ts';
+export type { Attribution, LayerShare, Merge } from './flow/attribution.ts';
+export { type FactorKind, factorKinds } from './flow/kinds.ts';
+export type { FlowEdge, FlowLayer, FlowParameter, FlowProfile, FlowValue } from './flow/profile.ts';
+export type { TensorStatistics } from './flow/statistics.ts';
+export type { UpdateRule } from './flow/update.ts';
+export type { TypedArray } from './graph/data-type.ts';
+export { DataError, GradientError, ReaderError, RuntimeFailure, UsageError, UserError } from './graph/errors.ts';
+export type { Graph, Model, Node, ValueInfo } from './graph/graph.ts';
+export { type Tensor, tensorOf } from './graph/tensor.ts';
+export { readModelSource } from './readers/index.ts';
+export { memorySource, type Source } from './readers/source.ts';
+export { REPORT_SCHEMA, renderJson, reportOf } from './report/json.ts';
+export type { ModelDescription, ProbeDescription, ReportSubject } from './report/subject.ts';
+export { type ReportOptions, renderTerminal } from './report/terminal.ts';
+export type { Runtime, Session } from './runtime/runtime.ts';
+export { type LossKind, lossKinds } from './training/losses.ts';
+export { optimizers } from './training/optimizers.ts';
+export { type DiagnoseOptions, diagnose } from './verbs/diagnose.ts';
+export { type DataNames, requestBatch } from './verbs/request-batch.ts';

@@ -1,0 +1,44 @@
+import type { Model } from './graph/graph.ts';
+import { readModelSource } from './readers/index.ts';
+import type { ReportSubject } from './report/subject.ts';
+import { openSource, readBytes } from './runtime/node/files.ts';
+import { loadDigit } from './runtime/node/mnist-files.ts';
+import { nodeRuntime } from './runtime/node/onnxruntime.ts';
+import type { Runtime } from './runtime/runtime.ts';
+import { type DiagnoseOptions, diagnose as diagnoseWith } from './verbs/diagnose.ts';
+import { type DataNames, requestBatch } from './verbs/request-batch.ts';
+
+export * from './index.ts';
+export { type NodeRuntimeOptions, nodeRuntime } from './runtime/node/onnxruntime.ts';
+
+/** Options of `diagnose` in Node: the runtime has a default, and data may be named instead of given. */
+export interface NodeDiagnoseOptions extends Omit<DiagnoseOptions, 'runtime'>, DataNames {
+  /** Default onnxruntime-node on the CPU. */
+  readonly runtime?: Runtime;
+}
+
+/**
+ * Reads a model file of any known format, with the weights beside it. Throws ReaderError or DataError saying what is
+ * wrong with it, and what would be accepted.
+ */
+export async function readModel(path: string): Promise<Model> {
+  return readModelSource(await openSource(path));
+}
+
+/**
+ * Measures a model's gradient flow on one batch and says what is wrong with it, and why: `diagnose('net.onnx',
+ * { data: 'mnist' })`. Throws UserError for an unusable model, data or options; never on NaN or infinities.
+ */
+export async function diagnose(model: Model | string, options: NodeDiagnoseOptions = {}): Promise<ReportSubject> {
+  const { runtime = nodeRuntime(), data, inputs, target, ...rest } = options;
+  rest.onProgress?.('reading the model');
+  const read = typeof model === 'string' ? await readModel(model) : model;
+  const feeds = read.graph.inputs.filter((input) => !read.graph.initializers.has(input.name));
+  const named = data !== undefined || inputs !== undefined || target !== undefined;
+  return diagnoseWith(read, {
+    ...rest,
+    runtime,
+    batch: named ? await requestBatch({ data, inputs, target }, feeds, readBytes) : rest.batch,
+    loadDigits: rest.loadDigits ?? loadDigit,
+  });
+}

@@ -1,0 +1,139 @@
+import type { Attribution } from '../flow/attribution.ts';
+import type { FlowParameter, FlowProfile, FlowValue } from '../flow/profile.ts';
+import type { TensorStatistics } from '../flow/statistics.ts';
+import type { ReportSubject } from './subject.ts';
+
+/** The contract's name: scripts check it before they read anything else. */
+export const REPORT_SCHEMA = 'gradient-doctor/report@1';
+
+/** A number as JSON can hold it. */
+export type JsonNumber = number | 'NaN' | 'Infinity' | '-Infinity';
+
+/**
+ * The report for scripts (docs/report-json.md), two-space indented, ending in a newline. The same subject gives the
+ * same bytes. Numbers that are not finite are strings.
+ */
+export function renderJson(subject: ReportSubject): string {
+  return `${JSON.stringify(reportOf(subject), nonFiniteAsStrings, 2)}\n`;
+}
+
+/** The report as plain data, in the contract's keys and order; non-finite numbers are still numbers. */
+export function reportOf({ model, probe, profile, diagnosis }: ReportSubject) {
+  return {
+    schema: REPORT_SCHEMA,
+    verdict: diagnosis.verdict,
+    model: {
+      name: model.name,
+      format: model.format,
+      parameters: model.parameters,
+      operators: Object.fromEntries(Object.entries(model.operators).sort(([a], [b]) => (a < b ? -1 : 1))),
+    },
+    probe: {
+      loss: profile.loss,
+      batch: probe.batch.size,
+      seed: probe.batch.seed,
+      lossKind: probe.lossKind,
+      data: probe.batch.name,
+      real: probe.batch.real,
+      detail: probe.batch.detail,
+      notes: probe.batch.notes,
+      lossReason: probe.lossReason,
+      optimizer: probe.update.optimizer,
+      learningRate: probe.update.learningRate,
+      batches: profile.seen.batches,
+      step: profile.seen.step,
+      runtime: probe.runtime,
+      ...(probe.command === undefined ? {} : { command: probe.command }),
+    },
+    parameters: profile.parameters.map(parameterEntry),
+    flow: profile.values.map((value) => flowEntry(value, profile)),
+    attribution: attributionEntry(diagnosis.attribution, profile),
+    findings: diagnosis.findings.map(({ rule, severity, title, explanation, where, evidence, causes, remedies }) => ({
+      rule,
+      severity,
+      title,
+      where,
+      evidence,
+      causes,
+      remedies: remedies.map(({ id }) => id),
+      explanation,
+      remedyDetails: remedies,
+    })),
+  };
+}
+
+function parameterEntry(parameter: FlowParameter) {
+  const { name, shape, gradient, value, updateRatio, layer, connected, roundoffOnly, signals } = parameter;
+  return {
+    name,
+    shape,
+    gradient: statisticsEntry(gradient),
+    value: statisticsEntry(value),
+    updateRatio: updateRatio ?? null,
+    layer,
+    connected,
+    roundoffOnly,
+    ...(signals === undefined ? {} : { signals }),
+  };
+}
+
+function flowEntry(value: FlowValue, profile: FlowProfile) {
+  const { name, node, op, layer, kind, shape, gradient, units } = value;
+  return {
+    value: name,
+    node,
+    operator: op,
+    layer,
+    gradientL2: trueNorm(gradient, gradient.l2),
+    decadesFromOutput: trueDecades(value, profile),
+    kind,
+    shape,
+    gradient: statisticsEntry(gradient),
+    activation: statisticsEntry(value.value),
+    ...(units === undefined ? {} : { units }),
+  };
+}
+
+function statisticsEntry(statistics: TensorStatistics) {
+  const { l2, log10L2, maxAbs, meanAbs, mean, zeroFraction, nonFinite, log2Histogram } = statistics;
+  const total = nonFinite.nan + nonFinite.positiveInfinity + nonFinite.negativeInfinity;
+  return {
+    l2: trueNorm(statistics, l2),
+    maxAbs: trueNorm(statistics, maxAbs),
+    meanAbs: trueNorm(statistics, meanAbs),
+    zeroFraction,
+    nonFinite: total,
+    log2Histogram,
+    decades: trueNorm(statistics, log10L2),
+    mean: total > 0 ? trueMean(statistics) : mean,
+    ...(total > 0 ? { nonFiniteCounts: nonFinite, finite: { l2, maxAbs, meanAbs, decades: log10L2 } } : {}),
+  };
+}
+
+/** A norm over all elements, as IEEE arithmetic would give it: the statistics are those of the finite ones. */
+function trueNorm({ nonFinite }: TensorStatistics, finite: number): number {
+  if (nonFinite.nan > 0) return Number.NaN;
+  return nonFinite.positiveInfinity + nonFinite.negativeInfinity > 0 ? Number.POSITIVE_INFINITY : finite;
+}
+
+function trueMean({ nonFinite: { nan, positiveInfinity, negativeInfinity } }: TensorStatistics): number {
+  if (nan > 0 || (positiveInfinity > 0 && negativeInfinity > 0)) return Number.NaN;
+  return positiveInfinity > 0 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+}
+
+function trueDecades({ gradient, decadesFromOutput }: FlowValue, profile: FlowProfile): number {
+  const output = profile.values.find((value) => value.name === profile.output)?.gradient;
+  const end = output ? trueNorm(output, 0) : 0;
+  return trueNorm(gradient, decadesFromOutput) - end;
+}
+
+/** Where no layer lies on the gradient's path there is nothing to account for: every key is there, and empty. */
+function attributionEntry(attribution: Attribution | undefined, profile: FlowProfile) {
+  const none = { totalDecades: Number.NaN, byKind: {}, byLayer: [], merges: [], from: null, to: profile.output };
+  const { totalDecades, byKind, byLayer, merges, from, to, blockedBy } = attribution ?? { ...none, blockedBy: [] };
+  return { totalDecades, byKind, byLayer, merges, from, to, blockedBy };
+}
+
+function nonFiniteAsStrings(_key: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
+}

@@ -1,0 +1,94 @@
+import type { Severity } from '../diagnosis/finding.ts';
+import type { UpdateRule } from '../flow/update.ts';
+import { drawBar, scaleFor } from './bars.ts';
+import { type LayerRow, pickRows } from './layer-rows.ts';
+import { counted, showDecades, showPower, showSize } from './numbers.ts';
+import type { Page } from './page.ts';
+import { padTo, widthOf } from './text.ts';
+
+const DECADES = 7;
+const WEIGHT = 11;
+const UPDATE = 13;
+const LEAST_BAR = 10;
+
+interface Widths {
+  name: number;
+  bar: number;
+  /** 0 where the terminal is too narrow for the column. */
+  weight: number;
+  update: number;
+}
+
+/** The table of layers: name, bar in decades, decades, weight gradient, update over weight. */
+export function drawLayers(
+  page: Page,
+  rows: readonly LayerRow[],
+  { limit, update }: { limit: number; update: UpdateRule },
+): void {
+  if (rows.length === 0) return;
+  const { dim } = page.paint;
+  const picked = pickRows(rows, limit);
+  const widths = columnWidths(page, picked);
+  const scale = scaleFor(
+    rows.map((row) => row.decades),
+    widths.bar,
+  );
+  const header = [
+    padTo('layer', widths.name),
+    padTo(barTitle(page, widths.bar + 2 + DECADES), widths.bar + 2 + DECADES),
+    widths.weight > 0 ? padTo('weight grad', widths.weight, 'right') : '',
+    widths.update > 0 ? padTo('update/weight', widths.update, 'right') : '',
+  ];
+  page.raw(dim(header.filter((cell) => cell !== '').join('  ')));
+  for (const row of picked) {
+    if ('hidden' in row) {
+      page.raw(dim(`${page.clean('⋮')} ${counted(row.hidden, 'layer')} not shown (--all-layers shows them)`));
+      continue;
+    }
+    const cells = [padTo(page.name(row.name, widths.name), widths.name)];
+    if (row.severity === 'error' || row.severity === 'warning') cells[0] = paintFor(page, row.severity)(cells[0]!);
+    if (row.remark !== undefined || !Number.isFinite(row.decades)) {
+      cells.push(padTo(page.name(row.remark ?? '', widths.bar), widths.bar));
+    } else {
+      const { within, beyond, blank } = drawBar(row.decades, scale, page.unicode);
+      cells.push(paintFor(page, row.severity)(within) + page.paint.magenta(beyond) + blank);
+    }
+    cells.push(padTo(page.clean(showDecades(row.decades)), DECADES, 'right'));
+    if (widths.weight > 0) cells.push(padTo(sizeCell(page, row), widths.weight, 'right'));
+    if (widths.update > 0) cells.push(padTo(updateCell(page, row), widths.update, 'right'));
+    page.raw(cells.join('  ').trimEnd());
+  }
+  if (widths.update > 0) {
+    page.text(`update/weight: one step of ${update.optimizer} at learning rate ${update.learningRate}`, dim);
+  }
+}
+
+function columnWidths(page: Page, rows: readonly (LayerRow | { hidden: number })[]): Widths {
+  const longest = rows.reduce((most, row) => ('name' in row ? Math.max(most, widthOf(page.clean(row.name))) : most), 5);
+  const name = Math.min(longest, Math.max(8, Math.floor(page.width / 4)));
+  const rest = page.width - name - 2 - DECADES - 2;
+  if (rest - WEIGHT - UPDATE - 4 >= LEAST_BAR) {
+    return { name, bar: rest - WEIGHT - UPDATE - 4, weight: WEIGHT, update: UPDATE };
+  }
+  if (rest - WEIGHT - 2 >= LEAST_BAR) return { name, bar: rest - WEIGHT - 2, weight: WEIGHT, update: 0 };
+  return { name, bar: rest, weight: 0, update: 0 };
+}
+
+function barTitle(page: Page, width: number): string {
+  const titles = ["gradient, in decades from the output's", 'gradient, in decades', 'gradient'];
+  return page.name(titles.find((title) => title.length <= width) ?? 'gradient', width);
+}
+
+function paintFor(page: Page, severity: Severity | undefined): (text: string) => string {
+  const { red, yellow, green } = page.paint;
+  if (severity === 'error') return red;
+  return severity === 'warning' ? yellow : green;
+}
+
+function sizeCell(page: Page, { weightGradient }: LayerRow): string {
+  return page.clean(weightGradient === undefined ? '-' : showPower(weightGradient));
+}
+
+function updateCell(page: Page, { updateRatio }: LayerRow): string {
+  return page.clean(updateRatio === undefined ? '-' : showSize(updateRatio));
+}

@@ -1,0 +1,184 @@
+import type { Finding, Severity } from '../diagnosis/finding.ts';
+import type { Attribution } from '../flow/attribution.ts';
+import { type FactorKind, factorKinds } from '../flow/kinds.ts';
+import { layerRows } from './layer-rows.ts';
+import { drawLayers } from './layer-table.ts';
+import { skipShares } from './merges.ts';
+import { counted, median, showDecades, showNumber, showPercent } from './numbers.ts';
+import { Page, type TerminalOptions } from './page.ts';
+import { reasonFor } from './reasons.ts';
+import type { ReportSubject } from './subject.ts';
+
+export type { TerminalOptions } from './page.ts';
+
+export interface ReportOptions extends TerminalOptions {
+  /** Every layer, instead of at most 40. */
+  readonly allLayers?: boolean;
+}
+
+const marks: Record<Severity, string> = { error: '✗', warning: '!', info: 'i' };
+/** Findings beyond the main one that are worth a reader's time; JSON has them all. */
+const MOST_FINDINGS = 8;
+
+/**
+ * The report for people: verdict at a glance, then where, why and what to try. A pure function: the same subject and
+ * options give the same text. No line is wider than `columns` (40 at least, 100 at most).
+ */
+export function renderTerminal(subject: ReportSubject, options: ReportOptions = {}): string {
+  const page = new Page(options);
+  const { diagnosis } = subject;
+  const main = mainFinding(subject);
+  describeModel(page, subject);
+  describeProbe(page, subject);
+  page.gap();
+  sayVerdict(page, subject, main);
+  page.gap();
+  const limit = options.allLayers ? Number.POSITIVE_INFINITY : diagnosis.findings.length > 0 ? 40 : 12;
+  drawLayers(page, layerRows(subject), { limit, update: subject.probe.update });
+  page.gap();
+  if (main) explain(page, subject, main);
+  describeSkips(page, subject, diagnosis.attribution);
+  if (main) suggestRemedies(page, main);
+  page.gap();
+  listOthers(
+    page,
+    diagnosis.findings.filter((finding) => finding !== main),
+  );
+  return page.toString();
+}
+
+/** What the report is about: the first error, else the first warning. */
+function mainFinding({ diagnosis }: ReportSubject): Finding | undefined {
+  return diagnosis.findings.find(({ severity }) => severity === 'error') ?? diagnosis.findings.find(isWarning);
+}
+
+function isWarning({ severity }: Finding): boolean {
+  return severity === 'warning';
+}
+
+function describeModel(page: Page, { model, profile }: ReportSubject): void {
+  const layers = profile.layers.filter((layer) => layer.mixes).length || profile.layers.length;
+  const facts = `${formatName(model.format)}, ${counted(layers, 'layer')}, ${counted(model.parameters, 'parameter')}`;
+  const name = page.name(model.name, Math.max(12, page.width - facts.length - 3));
+  page.beside([name, facts]);
+}
+
+function formatName(format: string): string {
+  return { onnx: 'ONNX', spec: 'network spec' }[format] ?? format;
+}
+
+function describeProbe(page: Page, { probe, profile }: ReportSubject): void {
+  const loss = `${probe.lossKind === 'model-output' ? 'loss' : probe.lossKind} ${showNumber(profile.loss)}`;
+  page.beside([probe.batch.detail, loss]);
+  const dim = page.paint.dim;
+  page.text(`loss: ${probe.lossReason}`, dim);
+  for (const note of probe.batch.notes) page.text(`note: ${note}`, dim);
+}
+
+function sayVerdict(page: Page, { diagnosis, profile }: ReportSubject, main: Finding | undefined): void {
+  const { red, yellow, green, bold } = page.paint;
+  const total = diagnosis.attribution?.totalDecades;
+  if (main?.severity === 'error') {
+    const verdict = diagnosis.verdict === 'healthy' ? 'problem' : diagnosis.verdict;
+    page.lead(`${marks.error} ${verdict}  `, main.title, (text) => bold(red(text)));
+  } else if (main) {
+    page.lead(`${marks.warning} warning  `, main.title, (text) => bold(yellow(text)));
+  } else {
+    const reach =
+      total !== undefined && Number.isFinite(total)
+        ? `the first layer receives 10^${total.toFixed(1)} of the output's gradient`
+        : `the gradient reaches ${counted(profile.layers.length, 'layer')}`;
+    page.lead('✓ healthy  ', reach, (text) => bold(green(text)));
+  }
+}
+
+function explain(page: Page, { diagnosis, profile }: ReportSubject, main: Finding): void {
+  const kinds = kindsOf(diagnosis.attribution);
+  const counts = main.causes.length > 0 && kinds.length > 0;
+  if (counts) {
+    const sign = Math.sign(diagnosis.attribution!.totalDecades);
+    const dominant = kinds.find(([, decades]) => Math.sign(decades) === sign) ?? kinds[0]!;
+    kinds.forEach(([kind, decades], i) => {
+      const cells = [
+        { text: factorKinds[kind], width: 22 },
+        { text: showDecades(decades), width: 7, align: 'right' as const },
+      ];
+      const reason = kind === dominant[0] ? reasonFor(kind, decades, profile) : '';
+      page.row(i === 0 ? 'why' : '', cells, reason);
+    });
+    const layers = worstLayers(diagnosis.attribution!, sign);
+    if (layers !== '') page.field('', layers, page.paint.dim);
+  }
+  for (const { node, op } of diagnosis.attribution?.blockedBy.slice(0, 3) ?? []) {
+    page.field('blocked at', `${node} (${op})`);
+  }
+  if (main.explanation !== '') page.field(counts ? '' : 'why', main.explanation);
+  page.field('evidence', evidenceOf(main), page.paint.dim);
+}
+
+/** Kinds of factors by what they did, the largest first; what rounds to nothing is left out. */
+function kindsOf(attribution: Attribution | undefined): [FactorKind, number][] {
+  if (!attribution || !Number.isFinite(attribution.totalDecades)) return [];
+  return (Object.entries(attribution.byKind) as [FactorKind, number][])
+    .filter(([, decades]) => Math.abs(decades) >= 0.05)
+    .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
+}
+
+function worstLayers({ byLayer }: Attribution, sign: number): string {
+  const layers = byLayer
+    .filter(({ layer, decades }) => layer !== '' && Math.sign(decades) === sign && Math.abs(decades) >= 0.05)
+    .sort((a, b) => Math.abs(b.decades) - Math.abs(a.decades));
+  if (layers.length < 2) return '';
+  const [first, last] = [layers[0]!, layers.at(-1)!];
+  if (layers.length > 3 && Math.abs(first.decades - last.decades) < 0.25 * Math.abs(first.decades)) {
+    return `evenly: ${showDecades(first.decades)} to ${showDecades(last.decades)} in each of ${layers.length} layers`;
+  }
+  const worst = layers.slice(0, 3).map(({ layer, decades }) => `${layer} ${showDecades(decades)}`);
+  return `most in ${worst.join(', ')}`;
+}
+
+function describeSkips(page: Page, { profile }: ReportSubject, attribution: Attribution | undefined): void {
+  if (!attribution) return;
+  const skips = skipShares(profile, attribution).filter(({ share }) => Number.isFinite(share));
+  if (skips.length === 0) return;
+  const shares = skips.map(({ share }) => share);
+  const least = skips.reduce((a, b) => (b.share < a.share ? b : a));
+  const carried =
+    skips.length === 1
+      ? `a skip connection carried ${showPercent(shares[0]!)} of the gradient`
+      : `skip connections carried ${showPercent(median(shares))} of the gradient (median of ${skips.length}; ` +
+        `least ${showPercent(least.share)}, at ${least.layer || least.value})`;
+  page.field('skips', carried);
+}
+
+function suggestRemedies(page: Page, { remedies }: Finding): void {
+  remedies.forEach(({ id, action, changes }, i) => {
+    page.row(i === 0 ? 'try' : '', [{ text: id, width: 22 }], `${action} (changes ${changes})`);
+  });
+}
+
+function listOthers(page: Page, findings: readonly Finding[]): void {
+  findings.slice(0, MOST_FINDINGS).forEach((finding) => {
+    const { red, yellow, cyan } = page.paint;
+    const paint = { error: red, warning: yellow, info: cyan }[finding.severity];
+    page.lead(marks[finding.severity], `${finding.rule}: ${finding.title}`, paint);
+    const line = page.clean(evidenceOf(finding));
+    if (line !== '') page.raw(page.paint.dim(`  ${shortenEnd(line, page.width - 2, page.ellipsis)}`));
+  });
+  const more = findings.length - MOST_FINDINGS;
+  if (more > 0) page.text(`and ${counted(more, 'more finding')}: --format json has all`, page.paint.dim);
+}
+
+/** `effective decades -5.9, error threshold -3, layers 11`. */
+function evidenceOf({ evidence }: Finding): string {
+  return Object.entries(evidence)
+    .map(([key, value]) => {
+      const words = key.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
+      return `${words} ${typeof value === 'number' ? showNumber(value) : value}`;
+    })
+    .join(', ');
+}
+
+function shortenEnd(text: string, width: number, ellipsis: string): string {
+  return text.length <= width ? text : `${text.slice(0, width - ellipsis.length).trimEnd()}${ellipsis}`;
+}
