@@ -51,6 +51,8 @@ export interface DifferentiateOptions {
   /** Values at which the gradient is multiplied by a graph input; every path to the loss must pass through each. */
   readonly rescaleAt?: readonly string[];
   readonly tables?: GradientTables;
+  /** Keep the size of derivatives far in a saturating function's tails, at the price of a few more nodes. */
+  readonly exactTails?: boolean;
 }
 
 /**
@@ -69,7 +71,7 @@ export function differentiate(graph: Graph, binding: Binding, options: Different
   }
   const path = findPath(builder.graph, binding, options.loss, options.wrt, tables, options.opset);
   const rescale = new RescalePlan(builder, path, options.rescaleAt ?? []);
-  const sweep = new ReverseSweep(builder, binding, rescale);
+  const sweep = new ReverseSweep(builder, binding, rescale, options.exactTails ?? false);
 
   const seed = builder.input(builder.uniqueName('gradient_seed'), loss.type, []);
   if (path.values.has(loss.name)) sweep.start(loss, seed);
@@ -96,11 +98,13 @@ class ReverseSweep {
   private readonly builder: GraphBuilder;
   private readonly binding: Binding;
   private readonly rescale: RescalePlan;
+  private readonly exactTails: boolean;
 
-  constructor(builder: GraphBuilder, binding: Binding, rescale: RescalePlan) {
+  constructor(builder: GraphBuilder, binding: Binding, rescale: RescalePlan, exactTails: boolean) {
     this.builder = builder;
     this.binding = binding;
     this.rescale = rescale;
+    this.exactTails = exactTails;
   }
 
   start(loss: Value, seed: Value): void {
@@ -183,6 +187,7 @@ class ReverseSweep {
       g: builder,
       node,
       attributes: new AttributeReader(node),
+      exactTails: this.exactTails,
       content,
       integers: (value) => {
         const tensor = content(value);

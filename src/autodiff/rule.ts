@@ -32,6 +32,8 @@ export interface Tools {
   readonly g: GraphBuilder;
   readonly node: Node;
   readonly attributes: AttributeReader;
+  /** Whether saturated derivatives shall keep their size (for measuring) rather than be cheap (for training). */
+  readonly exactTails: boolean;
   /** The content of an integer input (axes, starts, a shape). Throws GradientError when it depends on the data. */
   integers(value: Value): number[];
   /** The content of a value, where it is known before running; what is differentiated is never known. */

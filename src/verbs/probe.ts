@@ -38,7 +38,7 @@ const FLOAT32_EDGE = 1e-25;
 export async function probeFlow(request: ProbeRequest): Promise<FlowProfile> {
   const { runtime, model, graph, lossGraph, plan, feeds, parameters } = request;
   const wrt = [...parameters, ...floatInputs(graph, feeds)];
-  const options = { loss: lossGraph.loss, wrt, opset: model.opset };
+  const options = { loss: lossGraph.loss, wrt, opset: model.opset, exactTails: true };
   const layers = mapLayers(graph, new Set(parameters));
   let backward = differentiate(lossGraph.graph, lossGraph.binding, options);
   const values = pathValues(graph, backward, plan.reads, new Set(parameters));

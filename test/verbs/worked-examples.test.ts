@@ -67,6 +67,16 @@ describe('beyond the range of float32', () => {
     expect((await rate(200)) / (await rate(20))).toBeCloseTo(1, 1);
   });
 
+  it.each([
+    ['Sigmoid' as const, 30, 30],
+    ['Tanh' as const, 15, 15],
+  ])('keeps the size of a saturated %s derivative, where 1 − y is zero in float32', async (activation, bias, x) => {
+    const { profile } = await diagnose(chain(1, activation, [[1]], [bias]), { runtime, batch: fed([0]) });
+    const truth = activation === 'Sigmoid' ? Math.exp(-x) / (1 + Math.exp(-x)) ** 2 : 1 / Math.cosh(x) ** 2;
+    expect(profile.values.at(-1)!.gradient.l2 / truth).toBeCloseTo(1, 5);
+    expect(profile.values.at(-1)!.gradient.zeroFraction).toBe(0);
+  });
+
   it('measures gradients that overflow float32 on their way', async () => {
     const model = chain(160, 'Identity', [[2]]);
     const { profile } = await diagnose(model, { runtime, batch: fed([1e-30]) });

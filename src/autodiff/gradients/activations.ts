@@ -14,10 +14,14 @@ const GELU_CUBIC = 0.044715;
  * A comparison is written so that NaN fails it into the branch that passes dY: a NaN activation is never hidden.
  */
 export const activations: Record<string, Rule> = {
-  // dX = dY · Y (1 − Y)
-  Sigmoid: elementwise(({ Y, g }) => g.mul(Y, oneMinus(g, Y))),
-  // dX = dY · (1 − Y²)
-  Tanh: elementwise(({ Y, g }) => oneMinus(g, g.mul(Y, Y))),
+  // dX = dY · Y (1 − Y); exact: Y σ(−X), because 1 − Y is 0 in float32 from X = 17 on, where σ′ is 4e-8
+  Sigmoid: elementwise(({ X, Y, g, exactTails }) => g.mul(Y, exactTails ? g.sigmoid(g.neg(X)) : oneMinus(g, Y))),
+  // dX = dY · (1 − Y²); exact: 4 σ(2X) σ(−2X), because 1 − Y² is 0 in float32 from |X| = 9 on, where it should be 6e-8
+  Tanh: elementwise(({ X, Y, g, exactTails }) => {
+    if (!exactTails) return oneMinus(g, g.mul(Y, Y));
+    const twice = g.scale(X, 2);
+    return g.scale(g.mul(g.sigmoid(twice), g.sigmoid(g.neg(twice))), 4);
+  }),
   // dX = dY where Y > 0, else 0; at the kink 0, as in PyTorch
   Relu: rule('X -> Y', ({ Y, dY, g }) => ({ X: () => zeroWhere(g, g.lessOrEqual(Y, g.scalar(0, Y.type)), dY) })),
   // dX = dY where X > 0, else α · dY; at the kink α, as in PyTorch
