@@ -104,7 +104,7 @@ describe('gradients of activations along random directions', () => {
 
 // Truth: torch 1.13, double precision.
 describe('conventions at kinks, as in PyTorch', () => {
-  it.each([
+  it.each<{ op: string; X: number[]; dX: number[]; attributes?: Record<string, number> }>([
     { op: 'Relu', X: [-1, 0, 2], dX: [0, 0, 1] },
     { op: 'LeakyRelu', X: [-1, 0, 1], dX: [0.1, 0.1, 1], attributes: { alpha: 0.1 } },
     { op: 'Elu', X: [-1, 0, 1], dX: [0.7357588823428847, 2, 1], attributes: { alpha: 2 } },

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkNode, ints } from './gradient-check.ts';
+import { checkNode, distinct, ints } from './gradient-check.ts';
 import { pullBack } from './pull-back.ts';
 
 const X = (shape: readonly number[]) => ({ name: 'X', shape });
@@ -8,6 +8,7 @@ const INT_MAX = 2 ** 31 - 1;
 
 describe('Slice, against differences', () => {
   it('over any axes, with any starts, ends and steps', async () => {
+    // A negative step never ends at INT_MAX: there onnxruntime's shape inference and its kernel disagree.
     const cut = fc.record({
       start: fc.constantFrom(-9, -3, -2, -1, 0, 1, 2, 4, 9, INT_MAX),
       end: fc.constantFrom(-INT_MAX, -9, -2, 0, 1, 3, 4, 5, 9, INT_MAX),
@@ -16,7 +17,8 @@ describe('Slice, against differences', () => {
       sliced: fc.boolean(),
       negative: fc.boolean(),
     });
-    const cuts = fc.array(cut, { minLength: 1, maxLength: 3 });
+    const sensible = cut.filter(({ end, step }) => step > 0 || end !== INT_MAX);
+    const cuts = fc.array(sensible, { minLength: 1, maxLength: 3 });
     await fc.assert(
       fc.asyncProperty(cuts, fc.integer({ min: 1, max: 1e6 }), async (parts, seed) => {
         const axes = parts.map((_, i) => i).filter((i) => parts[i]!.sliced);
@@ -167,5 +169,84 @@ describe('GatherElements', () => {
     await checkNode({ op: 'GatherElements', inputs: [X([2, 4]), indices], attributes: { axis: -1 } });
     const given = { shape: [3], data: [1, 1, -2], type: 'int64' as const };
     expect((await pullBack('GatherElements', { X: [5, 6, 7], given }, [1, 10, 100])).dX).toEqual([0, 111, 0]);
+  });
+});
+
+describe('scatters and n-dimensional gathers', () => {
+  it('ScatterElements hides what it overwrites, or adds, against differences', async () => {
+    const updates = { name: 'updates', shape: [2, 3] };
+    const distinctIndices = ints('indices', [0, 2, -2, 1, -4, 3], [2, 3]);
+    const data = { name: 'data', shape: [4, 3] };
+    await checkNode({ op: 'ScatterElements', inputs: [data, distinctIndices, updates] });
+    const along = { ...data, shape: [2, 4] };
+    const repeated = ints('indices', [0, 2, 2, 1, -3, 1], [2, 3]);
+    const add = { axis: -1, reduction: 'add' };
+    await checkNode({ op: 'ScatterElements', inputs: [along, repeated, updates], attributes: add });
+  });
+
+  it('ScatterND hides what it overwrites, or adds, against differences', async () => {
+    const data = { name: 'data', shape: [4, 3, 2] };
+    await checkNode({
+      op: 'ScatterND',
+      inputs: [data, ints('indices', [3, 0, -3], [3, 1]), { name: 'updates', shape: [3, 3, 2] }],
+    });
+    await checkNode({
+      op: 'ScatterND',
+      inputs: [data, ints('indices', [3, 0, 1, 2, 1, 2], [1, 3, 2]), { name: 'updates', shape: [1, 3, 2] }],
+      attributes: { reduction: 'add' },
+    });
+  });
+
+  it('refuses reductions whose gradient is not written', async () => {
+    const indices = { shape: [1], data: [1], type: 'int64' as const };
+    const options = { attributes: { reduction: 'max' } };
+    await expect(
+      pullBack('ScatterElements', { data: [1, 2], indices, updates: [3] }, undefined, options),
+    ).rejects.toThrow(/its reduction is "max"/);
+  });
+
+  it('GatherND by whole and partial indices, with batches, against differences', async () => {
+    await checkNode({ op: 'GatherND', inputs: [X([3, 4]), ints('indices', [0, 1, 2, -1, 0, 1], [3, 2])] });
+    await checkNode({ op: 'GatherND', inputs: [X([3, 4, 2]), ints('indices', [2, 0, -1, 2], [2, 2, 1])] });
+    await checkNode({
+      op: 'GatherND',
+      inputs: [X([2, 3, 4]), ints('indices', [1, -1, 1, 0, 2, 2], [2, 3, 1])],
+      attributes: { batch_dims: 1 },
+    });
+    await checkNode({
+      op: 'GatherND',
+      inputs: [X([2, 2, 3]), ints('indices', [1, 1, 0, -1], [2, 2, 1])],
+      attributes: { batch_dims: 2 },
+    });
+  });
+
+  it('TopK returns the gradient to the winners', async () => {
+    for (const largest of [0, 1]) {
+      const inputs = [{ name: 'X', shape: [3, 4], domain: distinct(12) }, ints('K', [2])];
+      await checkNode({ op: 'TopK', inputs, outputs: 2, attributes: { largest } });
+      await checkNode({ op: 'TopK', inputs, outputs: 2, attributes: { axis: 0, largest } });
+    }
+  });
+
+  it('OneHot gives its values what they were used for', async () => {
+    const inputs = [ints('indices', [0, 2, 1, 0]), ints('depth', [3], []), { name: 'values', shape: [2] }];
+    await checkNode({ op: 'OneHot', inputs, type: 'float32' });
+    await checkNode({ op: 'OneHot', inputs, type: 'float32', attributes: { axis: 0 } });
+  });
+
+  it('CenterCropPad, odd differences included', async () => {
+    for (const shape of [
+      [5, 2],
+      [2, 5],
+      [4, 7],
+      [3, 4],
+    ]) {
+      await checkNode({ op: 'CenterCropPad', inputs: [X([4, 4]), ints('shape', shape)] });
+    }
+    await checkNode({
+      op: 'CenterCropPad',
+      inputs: [X([2, 5, 5]), ints('shape', [2, 8])],
+      attributes: { axes: [-1, 1] },
+    });
   });
 });

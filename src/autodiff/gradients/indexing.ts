@@ -1,8 +1,8 @@
 import type { GraphBuilder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/graph.ts';
 import { normalizeAxis, range } from '../../graph/shapes.ts';
-import { tensorOf, toNumbers } from '../../graph/tensor.ts';
-import { type Context, type Rule, rule } from '../rule.ts';
+import { sizeOf, tensorOf, toNumbers } from '../../graph/tensor.ts';
+import { type Context, type Rule, rule, type Tools } from '../rule.ts';
 
 /** More runs than this and a scatter is cheaper than slices. */
 const MOST_RUNS = 8;
@@ -27,7 +27,80 @@ export const indexing: Record<string, Rule> = {
   GatherElements: rule('X indices -> Y', ({ X, indices, dY, g, attributes }) => ({
     X: () => g.scatterAdd(g.zerosLike(X), indices, dY, normalizeAxis(attributes.number('axis', 0), X.shape.length)),
   })),
+  // dX = dY added up at the indices
+  GatherND: rule('X indices -> Y', (context) => ({ X: () => ungatherND(context) })),
+  // ddata = dY where nothing was written (everywhere for reduction add), dupdates = dY at the indices
+  ScatterElements: rule('data indices updates -> Y', (context) => {
+    const { indices, updates, dY, g, attributes } = context;
+    const axis = normalizeAxis(attributes.number('axis', 0), dY.shape.length);
+    const spec = [dY.type, dY.shape] as const;
+    return {
+      data: () =>
+        addsUpdates(context) ? dY : g.add('ScatterElements', [dY, indices, g.zerosLike(updates)], [spec], { axis })[0]!,
+      updates: () => {
+        addsUpdates(context);
+        return g.add('GatherElements', [dY, indices], [[dY.type, updates.shape]], { axis })[0]!;
+      },
+    };
+  }),
+  // ddata = dY where nothing was written (everywhere for reduction add), dupdates = dY at the indices
+  ScatterND: rule('data indices updates -> Y', (context) => {
+    const { indices, updates, dY, g } = context;
+    const spec = [dY.type, dY.shape] as const;
+    return {
+      data: () => (addsUpdates(context) ? dY : g.add('ScatterND', [dY, indices, g.zerosLike(updates)], [spec])[0]!),
+      updates: () => {
+        addsUpdates(context);
+        return g.add('GatherND', [dY, indices], [[dY.type, updates.shape]])[0]!;
+      },
+    };
+  }),
+  // dX = dValues at the places they were taken from
+  TopK: rule('X K -> Values Indices?', ({ X, Values, Indices, dValues, g, attributes, extraOutput }) => ({
+    X: () => {
+      const places = Indices ?? extraOutput(1, 'int64', Values.shape);
+      return g.scatterAdd(
+        g.zerosLike(X),
+        places,
+        dValues,
+        normalizeAxis(attributes.number('axis', -1), X.shape.length),
+      );
+    },
+  })),
+  // values = [off, on]: dvalues = Σ dY where Y is off, Σ dY where Y is on
+  OneHot: rule('indices depth values -> Y', ({ indices, depth, values, Y, dY, g, attributes }) => ({
+    indices: () => null,
+    depth: () => null,
+    values: () => {
+      const flags = g.constant(tensorOf(values.type, [2], [0, 1]));
+      const axis = attributes.number('axis', -1);
+      const on = g.cast(g.add('OneHot', [indices, depth, flags], [[Y.type, Y.shape]], { axis })[0]!, 'bool');
+      const zero = g.scalar(0, dY.type);
+      const total = (part: Value) => g.reshape(g.reduceSum(part, range(Y.shape.length)), [1]);
+      return g.concat([total(g.where(on, zero, dY)), total(g.where(on, dY, zero))], 0);
+    },
+  })),
+  // dX = dY cropped where X was padded, padded where X was cropped
+  CenterCropPad: rule('X shape -> Y', ({ X, Y, dY, g }) => ({
+    X: () => {
+      const excess = X.shape.map((dim, axis) => dim - Y.shape[axis]!);
+      // The middle: floor of half the difference comes first, whichever side is larger.
+      const before = excess.map((n) => Math.sign(n) * Math.floor(Math.abs(n) / 2));
+      return g.pad(
+        dY,
+        before,
+        excess.map((n, axis) => n - before[axis]!),
+      );
+    },
+  })),
 };
+
+/** Whether updates are added; without reduction they replace. Refuses products and extrema. */
+function addsUpdates({ attributes, refuse }: Tools): boolean {
+  const reduction = attributes.string('reduction', 'none');
+  if (reduction !== 'none' && reduction !== 'add') refuse(`its reduction is "${reduction}"`, 'reduction none or add');
+  return reduction === 'add';
+}
 
 function unslice({ X, starts, axes, steps, Y, dY, g, integers }: Context<'X starts ends axes? steps? -> Y'>): Value {
   if (g.size(Y) === 0) return g.zerosLike(X);
@@ -132,6 +205,31 @@ function ungather({ X, indices, dY, g, content, attributes }: Context<'X indices
   }
   const column = X.shape.map((_, i) => (i === axis ? count : 1));
   return g.scatterAdd(g.zerosLike(X), g.expand(g.reshape(indices, column), rows), gradient, axis);
+}
+
+/**
+ * Indices name slices of X: they are counted in slices and scattered along one axis. Not by ScatterND: onnxruntime adds
+ * in parallel there, and loses additions where indices repeat (measured with version 1.30).
+ */
+function ungatherND({ X, indices, dY, g, attributes }: Context<'X indices -> Y'>): Value {
+  const batchRank = attributes.number('batch_dims', 0);
+  const named = indices.shape.at(-1)!;
+  const batch = X.shape.slice(0, batchRank);
+  const dims = X.shape.slice(batchRank, batchRank + named);
+  const slices = sizeOf(X.shape.slice(batchRank + named));
+  const count = sizeOf(indices.shape.slice(0, -1));
+
+  const strides = dims.map((_, i) => sizeOf(dims.slice(i + 1)));
+  const wrapped = g.binary('Mod', indices, g.ints(dims));
+  let places = g.reduceSum(g.mul(wrapped, g.ints(strides)), [indices.shape.length - 1]);
+  if (batchRank > 0) {
+    const first = range(sizeOf(batch)).map((i) => i * sizeOf(dims));
+    const rank = places.shape.length;
+    places = g.plus(places, g.constant(tensorOf('int64', [...batch, ...new Array(rank - batchRank).fill(1)], first)));
+  }
+  const flat = g.full([sizeOf(batch) * sizeOf(dims), slices], 0, X.type);
+  const column = g.expand(g.reshape(places, [count, 1]), [count, slices]);
+  return g.reshape(g.scatterAdd(flat, column, g.reshape(dY, [count, slices]), 0), X.shape);
 }
 
 /**

@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { differentiable } from '../../src/autodiff/gradients/index.ts';
+import { unsupported } from '../../src/autodiff/gradients/unsupported.ts';
+import { zeroOnPurpose } from '../../src/autodiff/gradients/zero.ts';
+import { pullBack } from './pull-back.ts';
+
+describe('the three tables of operators', () => {
+  it('hold no operator twice', () => {
+    const names = [differentiable, zeroOnPurpose, unsupported].flatMap(Object.keys);
+    expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
+  });
+
+  it('give a reason for every gradient that is zero or missing', () => {
+    for (const reason of [...Object.values(zeroOnPurpose), ...Object.values(unsupported)]) {
+      expect(reason).toMatch(/^[a-z].{20,}[^.]$/);
+    }
+  });
+});
+
+describe('zero on purpose', () => {
+  it.each(['Floor', 'Ceil', 'Round', 'Sign'])('%s stops the gradient without an error', async (op) => {
+    expect((await pullBack(op, { X: [0.4, -1.2] }, [Infinity, 1])).dX).toEqual([0, 0]);
+  });
+});
+
+describe('unsupported', () => {
+  it('an operator that stands in the way is named with its reason and what it blocks', async () => {
+    const matrix = { shape: [2, 2], data: [1, 2, 3, 4] };
+    await expect(pullBack('Det', { X: matrix }, undefined)).rejects.toThrow(
+      /operator Det \(opset 21\) has no gradient here: .*inverse.*; it stands between the loss and "X"/,
+    );
+  });
+});
