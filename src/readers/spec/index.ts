@@ -40,8 +40,8 @@ export function buildSpec(spec: unknown): Model {
 /** The keys at the top of a spec. */
 const topLevel = {
   name: name.optional(),
-  input: anything,
-  layers: anything,
+  input: anything.optional(),
+  layers: anything.optional(),
   init: anything.optional(),
   bias: anything.optional(),
   loss: anything.optional(),

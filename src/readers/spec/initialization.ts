@@ -48,6 +48,7 @@ export function readInitialization(
     kind,
     options,
     path: place,
+    at,
   } = readTagged(document, raw, path, {
     noun: 'initialization',
     kinds,
@@ -56,11 +57,11 @@ export function readInitialization(
   if (purpose === 'bias' && !forBias.includes(kind)) {
     throw specError(document, place, `expected a scheme for a bias, found ${quote(kind)}`, {
       hint: `known: ${forBias.join(', ')}, or a number`,
-      at: 'key',
+      at,
     });
   }
   if (kind === 'constant' && options.value === undefined) {
-    throw specError(document, place, 'expected {constant: number}', { at: 'key' });
+    throw specError(document, place, 'expected {constant: number}', { at });
   }
   if (kind !== 'uniform') return { ...initializationNamed(kind), ...options, scheme: kind } as Initialization;
   const { limit, low, high } = options as Record<'limit' | 'low' | 'high', number | undefined>;
@@ -68,7 +69,7 @@ export function readInitialization(
   const range = { low: low ?? -0.05, high: high ?? 0.05 };
   if (range.low > range.high) {
     const message = `expected "low" to be below "high", found ${range.low} and ${range.high}`;
-    throw specError(document, place, message, { at: 'key' });
+    throw specError(document, place, message, { at });
   }
   return { scheme: 'uniform', ...range };
 }

@@ -98,11 +98,11 @@ export class Network {
   }
 
   /** Counts a parameter's bytes before they are allocated. */
-  reserve(bytes: number, path: Path, what: string): void {
+  reserve(bytes: number, { path, at }: Tagged, what: string): void {
     this.bytes += bytes;
     if (this.bytes <= MOST_BYTES) return;
     const message = `expected parameters of at most ${MOST_BYTES} bytes, found ${this.bytes} with ${what}`;
-    throw specError(this.document, path, message, { code: 'spec-too-large' });
+    throw specError(this.document, path, message, { at, code: 'spec-too-large' });
   }
 
   private append(item: Item, name: string, X: Value): Value {
@@ -206,7 +206,7 @@ export class Layer {
   ): Value {
     const name = `${this.name}.${suffix}`;
     const what = `${name} [${dims.join(', ')}]`;
-    this.network.reserve(sizeOf(dims) * (type === 'float64' ? 8 : 4), this.tagged.path, what);
+    this.network.reserve(sizeOf(dims) * (type === 'float64' ? 8 : 4), this.tagged, what);
     const drawn =
       'scheme' in values
         ? this.draw(name, dims, values, layout)
@@ -239,7 +239,7 @@ export class Layer {
   /** An error about this layer, at an option of it where one is to blame. */
   error(message: string, { option, hint }: { option?: string; hint?: string } = {}) {
     const path = option === undefined ? this.tagged.path : this.tagged.pathOf(option);
-    const at = path === this.tagged.path ? 'key' : 'value';
+    const at = path === this.tagged.path ? this.tagged.at : 'value';
     return specError(this.network.document, path, `${quote(this.name)}: ${message}`, {
       at,
       hint,

@@ -14,6 +14,8 @@ export interface Tagged {
   readonly kind: string;
   readonly options: Readonly<Record<string, unknown>>;
   readonly path: Path;
+  /** Whether its name is the key at that path, or the value. */
+  readonly at: 'key' | 'value';
   /** Where an option was given; the thing's own place when it was not. */
   pathOf(option: string): Path;
 }
@@ -43,15 +45,15 @@ export function readTagged(document: SpecDocument, value: unknown, path: Path, v
   const { noun, kinds, aliases = {}, common = {} } = vocabulary;
   const known = [...Object.keys(kinds), ...Object.keys(aliases)];
   const isKnown = (name: string) => Object.hasOwn(kinds, name) || Object.hasOwn(aliases, name);
-  const unknown = (name: string, at: Path) =>
-    specError(document, at, `unknown ${noun} ${quote(name)}`, {
+  const unknown = (name: string, place: Path, at: 'key' | 'value') =>
+    specError(document, place, `unknown ${noun} ${quote(name)}`, {
       hint: suggest(name, known),
-      at: 'key',
+      at,
       code: `spec-unknown-${noun}`,
     });
 
   if (typeof value === 'string') {
-    if (!isKnown(value)) throw unknown(value, path);
+    if (!isKnown(value)) throw unknown(value, path, 'value');
     return finish(value, new Map());
   }
   if (!isRecord(value) || Object.keys(value).length === 0) {
@@ -68,7 +70,7 @@ export function readTagged(document: SpecDocument, value: unknown, path: Path, v
     });
   }
   const tag = named[0];
-  if (tag === undefined) throw unknown(keys[0]!, [...path, keys[0]!]);
+  if (tag === undefined) throw unknown(keys[0]!, [...path, keys[0]!], 'key');
 
   const given = new Map<string, Given>();
   const set = kinds[aliases[tag] ?? tag]!;
@@ -96,11 +98,13 @@ export function readTagged(document: SpecDocument, value: unknown, path: Path, v
   function finish(name: string, given: Map<string, Given>): Tagged {
     const kind = aliases[name] ?? name;
     const { options } = kinds[kind]!;
-    const place = typeof value === 'string' ? path : [...path, name];
+    const at = typeof value === 'string' ? 'value' : 'key';
+    const place = at === 'value' ? path : [...path, name];
     return {
       kind,
-      options: readOptions(document, { ...options, ...common }, given, name, place),
+      options: readOptions(document, { ...options, ...common }, given, name, place, at),
       path: place,
+      at,
       pathOf: (option) => given.get(option)?.path ?? place,
     };
   }
@@ -113,6 +117,7 @@ export function readOptions(
   given: ReadonlyMap<string, Given>,
   owner: string,
   place: Path,
+  at: 'key' | 'value' = 'key',
 ): Record<string, unknown> {
   const known = Object.keys(shape);
   for (const [key, { path }] of given) {
@@ -130,7 +135,7 @@ export function readOptions(
   const [option, ...rest] = issue.path as (string | number)[];
   const source = given.get(String(option));
   if (!source) {
-    throw specError(document, place, `${quote(owner)} needs "${String(option)}": ${issue.message}`, { at: 'key' });
+    throw specError(document, place, `${quote(owner)} needs "${String(option)}": ${issue.message}`, { at });
   }
   const found = rest.reduce<unknown>((value, step) => (value as Record<string, unknown>)?.[step], source.value);
   const choices = 'values' in issue && Array.isArray(issue.values) ? issue.values.map(String) : undefined;
