@@ -14,14 +14,10 @@ const GELU_CUBIC = 0.044715;
  * A comparison is written so that NaN fails it into the branch that passes dY: a NaN activation is never hidden.
  */
 export const activations: Record<string, Rule> = {
-  // dX = dY · Y (1 − Y); exact: Y σ(−X), because 1 − Y is 0 in float32 from X = 17 on, where σ′ is 4e-8
-  Sigmoid: elementwise(({ X, Y, g, exactTails }) => g.mul(Y, exactTails ? g.sigmoid(g.neg(X)) : oneMinus(g, Y))),
-  // dX = dY · (1 − Y²); exact: 4 σ(2X) σ(−2X), because 1 − Y² is 0 in float32 from |X| = 9 on, where it should be 6e-8
-  Tanh: elementwise(({ X, Y, g, exactTails }) => {
-    if (!exactTails) return oneMinus(g, g.mul(Y, Y));
-    const twice = g.scale(X, 2);
-    return g.scale(g.mul(g.sigmoid(twice), g.sigmoid(g.neg(twice))), 4);
-  }),
+  // dX = dY · Y (1 − Y); 1 − Y is 0 in float32 from X = 17 on, where σ′ is 4e-8
+  Sigmoid: elementwise(({ X, Y, g, exactTails }) => (exactTails ? bell(g, X, 1) : g.mul(Y, oneMinus(g, Y)))),
+  // dX = dY · (1 − Y²); 1 − Y² is 0 in float32 from |X| = 9 on, where it should be 6e-8
+  Tanh: elementwise(({ X, Y, g, exactTails }) => (exactTails ? g.scale(bell(g, X, 2), 4) : oneMinus(g, g.mul(Y, Y)))),
   // dX = dY where Y > 0, else 0; at the kink 0, as in PyTorch
   Relu: rule('X -> Y', ({ Y, dY, g }) => ({ X: () => zeroWhere(g, g.lessOrEqual(Y, g.scalar(0, Y.type)), dY) })),
   // dX = dY where X > 0, else α · dY; at the kink α, as in PyTorch
@@ -105,6 +101,13 @@ export const activations: Record<string, Rule> = {
   })),
 };
 
+// σ′(cX) = E / (1 + E)², E = e^(−c|X|): full relative precision in both tails, where onnxruntime's Sigmoid is clamped
+function bell(g: GraphBuilder, X: Value, c: number): Value {
+  const E = g.exp(g.scale(g.abs(X), -c));
+  const denominator = g.shift(E, 1);
+  return g.div(g.div(E, denominator), denominator);
+}
+
 /** `slope` right of 0, `left` elsewhere (0 included): the exponential may overflow on the right, where it is not taken. */
 function besideOf(g: GraphBuilder, X: Value, slope: number, left: Value): Value {
   return g.where(g.greater(X, g.scalar(0, X.type)), g.scalar(slope, X.type), left);
@@ -114,8 +117,8 @@ function besideOf(g: GraphBuilder, X: Value, slope: number, left: Value): Value 
 function geluDerivative(g: GraphBuilder, X: Value): Value {
   const z = g.scale(X, Math.SQRT1_2);
   const Phi = g.scale(g.shift(g.erf(z), 1), 0.5);
-  const bell = g.exp(g.neg(g.mul(z, z)));
-  return g.plus(Phi, g.scale(g.mul(z, bell), 1 / Math.sqrt(Math.PI)));
+  const density = g.exp(g.neg(g.mul(z, z)));
+  return g.plus(Phi, g.scale(g.mul(z, density), 1 / Math.sqrt(Math.PI)));
 }
 
 // ½ (1 + tanh u) = σ(2u), so Y = X σ(2u) with 2u = X (a + bX²)
