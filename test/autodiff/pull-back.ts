@@ -16,7 +16,7 @@ export interface PulledBack {
   Y: number[];
   /** Every output's tensor. */
   outputs: Tensor[];
-  /** The gradient of each float input that is not constant, by name. */
+  /** The gradient of each float input that is not constant, by name; undefined where none reaches it. */
   [gradient: `d${string}`]: number[];
   backwardOps: string[];
 }
@@ -75,7 +75,8 @@ export async function pullBackGraph(
   const forwardNodes = builder.graph.nodes.length;
   const backward = differentiate(builder.graph, values, { loss: loss.name, wrt, opset: 21 });
   const full = cloneGraph(backward.graph);
-  const gradients = wrt.map((name) => backward.gradients.get(name)!);
+  const reached = wrt.filter((name) => backward.gradients.has(name));
+  const gradients = reached.map((name) => backward.gradients.get(name)!);
   const fetched = [...new Set([...gradients, ...outputs])];
   full.outputs = fetched.map((name) => ({ name }));
   const session = await runtime.load(modelOf(full));
@@ -94,7 +95,7 @@ export async function pullBackGraph(
     outputs: outputs.map((name) => results.get(name)!),
     backwardOps: full.nodes.slice(forwardNodes).map((node) => node.op),
   };
-  wrt.forEach((name, i) => {
+  reached.forEach((name, i) => {
     result[`d${name}`] = toNumbers(results.get(gradients[i]!)!);
   });
   return result;

@@ -12,21 +12,21 @@ describe('the three tables of operators', () => {
 
   it('give a reason for every gradient that is zero or missing', () => {
     for (const reason of [...Object.values(zeroOnPurpose), ...Object.values(unsupported)]) {
-      expect(reason).toMatch(/^[a-z].{20,}[^.]$/);
+      expect(reason).toMatch(/^[a-z].{15,}[^.]$/);
     }
   });
 });
 
 describe('zero on purpose', () => {
   it.each(['Floor', 'Ceil', 'Round', 'Sign'])('%s stops the gradient without an error', async (op) => {
-    expect((await pullBack(op, { X: [0.4, -1.2] }, [Infinity, 1])).dX).toEqual([0, 0]);
+    expect((await pullBack(op, { X: [0.4, -1.2] }, [Infinity, 1])).dX).toBeUndefined();
   });
 });
 
 describe('unsupported', () => {
   it('an operator that stands in the way is named with its reason and what it blocks', async () => {
     const matrix = { shape: [2, 2], data: [1, 2, 3, 4] };
-    await expect(pullBack('Det', { X: matrix }, undefined)).rejects.toThrow(
+    await expect(pullBack('Det', { X: matrix }, undefined, { type: 'float32' })).rejects.toThrow(
       /operator Det \(opset 21\) has no gradient here: .*inverse.*; it stands between the loss and "X"/,
     );
   });
