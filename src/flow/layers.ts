@@ -1,5 +1,6 @@
 import type { Graph, Node } from '../graph/graph.ts';
 import { type FactorKind, kindOf } from './kinds.ts';
+import { layerNameOf } from './layer-names.ts';
 
 /** Which layer each node belongs to, and what kind of factor it is. */
 export interface LayerMap {
@@ -35,7 +36,7 @@ export function mapLayers(graph: Graph, parameters: ReadonlySet<string>): LayerM
     const fromData = node.inputs.find((name) => dependsOnInput.has(name) && valueLayer.has(name));
     const carriesData = node.outputs.some((name) => dependsOnInput.has(name));
     const previous = fromData !== undefined ? valueLayer.get(fromData)! : '';
-    const layer = own.length > 0 && carriesData ? layerName(own[0]!, node, parameters) : previous;
+    const layer = own.length > 0 && carriesData ? layerNameOf(own[0]!, node.name) : previous;
     if (own.length > 0 && carriesData) {
       const known = found.get(layer);
       const mixes = own.some((name) => (graph.initializers.get(name)?.dims.length ?? 0) >= 2);
@@ -76,11 +77,4 @@ function dependentOn(graph: Graph, names: readonly string[]): Set<string> {
     for (const output of node.outputs) if (output !== '') dependent.add(output);
   }
   return dependent;
-}
-
-/** The part of a parameter's name before its last component; the name itself, or the node's, where it has none. */
-function layerName(parameter: string, node: Node, parameters: ReadonlySet<string>): string {
-  const cut = Math.max(parameter.lastIndexOf('.'), parameter.lastIndexOf('/'));
-  if (cut > 0) return parameter.slice(0, cut);
-  return parameters.has(parameter) && !/^\d|^onnx::/.test(parameter) ? parameter : node.name;
 }
