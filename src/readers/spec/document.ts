@@ -91,10 +91,16 @@ function offsetOf(parsed: ReturnType<typeof parseDocument>, path: Path, at: 'key
 /** A value as it would be typed, shortened. */
 export function quote(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value, (_, item) =>
-    typeof item === 'bigint' || (typeof item === 'number' && !Number.isFinite(item)) ? String(item) : item,
-  );
-  return text === undefined ? String(value) : text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value, (_, item) =>
+      typeof item === 'bigint' || (typeof item === 'number' && !Number.isFinite(item)) ? String(item) : item,
+    );
+  } catch {
+    // A cycle, in an object that is no parsed text.
+  }
+  text ??= String(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
 /** An error about the value at a path. */

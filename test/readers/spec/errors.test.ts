@@ -183,6 +183,14 @@ describe('input from strangers', () => {
     expect((await failureOf(`input: 3\nlayers: ${'['.repeat(100000)}`)).code).toBe('spec-syntax');
   });
 
+  it('refuses an object that contains itself', () => {
+    const layer: Record<string, unknown> = { repeat: 2 };
+    layer.layers = [layer];
+    expect(() => buildSpec({ input: 3, layers: [layer] })).toThrow(/at most 32 deep/);
+    layer.repeat = layer;
+    expect(() => buildSpec({ input: 3, layers: [layer] })).toThrow(ReaderError);
+  });
+
   it('refuses bytes that are no text', async () => {
     const { read } = await import('../../../src/readers/spec/index.ts');
     const bytes = Uint8Array.from([0x69, 0xff, 0xfe]);

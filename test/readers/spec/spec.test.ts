@@ -4,7 +4,10 @@ import type { Model } from '../../../src/graph/graph.ts';
 import { decodeModel } from '../../../src/graph/onnx/decode.ts';
 import { encodeModel } from '../../../src/graph/onnx/encode.ts';
 import { toFloat64 } from '../../../src/graph/tensor.ts';
+import { initializationNamed, initializationNames } from '../../../src/random/initializers.ts';
 import { buildSpec, match, read } from '../../../src/readers/spec/index.ts';
+import { layerTable } from '../../../src/readers/spec/layers/index.ts';
+import { optimizers } from '../../../src/training/optimizers.ts';
 import { declaredShapes, forward, fromYaml, run } from './run.ts';
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
@@ -170,7 +173,9 @@ describe('reading', () => {
     expect((await fromYaml('input: 1\nlayers: [relu]\noptimizer: {sgd: 0.5}')).training).toEqual({
       optimizer: { name: 'sgd', options: { lr: 0.5 } },
     });
-    expect((await fromYaml('input: 1\nlayers: [relu]\noptimizer: lion')).training!.optimizer!.name).toBe('lion');
+    for (const name of Object.keys(optimizers)) {
+      expect((await fromYaml(`input: 1\nlayers: [relu]\noptimizer: ${name}`)).training!.optimizer!.name).toBe(name);
+    }
   });
 
   it('is chosen by content', () => {
@@ -226,5 +231,22 @@ describe('the examples', () => {
     expect(output.data.every(Number.isFinite)).toBe(true);
     const dims = Object.fromEntries(Object.entries(values).map(([value, { dims }]) => [value, dims]));
     expect(dims).toEqual(declaredShapes(model, 3));
+  });
+});
+
+describe('docs/spec.md', () => {
+  const page = readFileSync(new URL('../../../docs/spec.md', import.meta.url), 'utf8');
+  const blocks = Array.from(page.matchAll(/^```yaml\n([\s\S]*?)^```/gm), (found) => found[1]!);
+
+  it.each(blocks.map((text, i) => [i, text] as const))('its network %i runs', async (_, text) => {
+    const model = await fromYaml(text);
+    const values = await run(model, undefined, 2);
+    expect(values[model.graph.outputs[0]!.name]!.data.every(Number.isFinite)).toBe(true);
+  });
+
+  it('names every layer, scheme and optimizer', () => {
+    const schemes = initializationNames.filter((name) => initializationNamed(name)!.scheme === name);
+    for (const name of [...Object.keys(layerTable.kinds), ...schemes]) expect(page).toContain(`\`${name}\``);
+    for (const name of Object.keys(optimizers)) expect(page).toContain(`\`${name}\``);
   });
 });
