@@ -2,6 +2,7 @@ import type { DataType } from '../graph/data-type.ts';
 import { RuntimeFailure } from '../graph/errors.ts';
 import { type Binding, type BoundValue, cloneGraph, type Graph, type Model, type Node } from '../graph/graph.ts';
 import { sizeOf, type Tensor, toNumbers } from '../graph/tensor.ts';
+import { settleCeilMode } from './ceil-mode.ts';
 import type { Runtime } from './runtime.ts';
 
 /** Integer tensors up to this size keep their content: shapes, axes, indices. */
@@ -39,11 +40,13 @@ export async function bindShapes(
     for (const [name, tensor] of graph.initializers) binding.set(name, boundTensor(name, tensor));
     for (const [name, tensor] of feeds) binding.set(name, { name, type: tensor.type, shape: tensor.dims });
 
+    // Under ceil_mode inferred shapes may be wrong: see settleCeilMode.
+    const trusted = !graph.nodes.some((node) => node.attributes.ceil_mode === 1);
     const fetches: string[] = [];
     for (const name of computed) {
       const info = inferred.get(name);
       if (info?.type === undefined) continue; // sequences, maps and optionals never carry a gradient here
-      if (!isConcrete(info.shape)) fetches.push(`shape_probe:${name}`);
+      if (!trusted || !isConcrete(info.shape)) fetches.push(`shape_probe:${name}`);
       if (isIndexType(info.type) && (!isConcrete(info.shape) || sizeOf(info.shape) <= CONTENT_LIMIT))
         fetches.push(name);
     }
@@ -61,6 +64,7 @@ export async function bindShapes(
         content: sizeOf(shape) <= CONTENT_LIMIT ? content : undefined,
       });
     }
+    settleCeilMode(graph, binding);
     return { graph, binding };
   } finally {
     await session.release();

@@ -55,6 +55,8 @@ export interface NodeCase {
   tolerance?: number;
   step?: number;
   seed?: number;
+  /** For operators newer than the dialect. */
+  opset?: number;
 }
 
 /** An int64 initializer. */
@@ -117,9 +119,10 @@ export async function checkGraph(
   forward: Graph,
   feeds: Map<string, Tensor>,
   wrt: string[],
-  { tolerance, step, random = seeded(7) }: { tolerance?: number; step?: number; random?: () => number } = {},
+  options: { tolerance?: number; step?: number; opset?: number; random?: () => number } = {},
 ): Promise<void> {
-  const { graph, binding } = await bindShapes(runtime, modelOf(forward), feeds);
+  const { tolerance, step, opset = DIALECT_OPSET, random = seeded(7) } = options;
+  const { graph, binding } = await bindShapes(runtime, { ...modelOf(forward), opset }, feeds);
   const builder = new GraphBuilder(cloneGraph(graph), binding.values());
   const made = graph.outputs.length > 0 ? graph.outputs.map((output) => output.name) : graph.nodes.at(-1)!.outputs;
   const outputs = made.filter((name) => name !== '' && isFloat(builder.value(name).type));
@@ -139,12 +142,12 @@ export async function checkGraph(
   });
   const loss = builder.sum(terms);
   const allValues = new Map([...builder.values].map(([name, value]) => [name, { ...binding.get(name), ...value }]));
-  const backward = differentiate(builder.graph, allValues, { loss: loss.name, wrt, opset: DIALECT_OPSET });
+  const backward = differentiate(builder.graph, allValues, { loss: loss.name, wrt, opset });
 
   const full = cloneGraph(backward.graph);
   const names = wrt.map((name) => backward.gradients.get(name)!);
   full.outputs = [...new Set([...names, ...outputs])].map((name) => ({ name }));
-  const session = await runtime.load(modelOf(full), { optimization: 'basic' });
+  const session = await runtime.load({ ...modelOf(full), opset }, { optimization: 'basic' });
   const seedFeed = [backward.seed, tensorOf(loss.type, [], [1])] as const;
   const gradients = await session.run(new Map([...feeds, seedFeed]), names);
 

@@ -97,9 +97,9 @@ describe('gradients of matrix products', () => {
     const B = { shape: [3, 2], data: [1, -1, 2, 0, 3, 1] };
     const { dA, dB, backwardOps } = await pullBack('MatMul', { A, B }, [1, 2, 3, 4, 5, 6, 7, 8]);
     expect(backwardOps.filter((op) => op === 'Gemm')).toHaveLength(2);
-    expect(backwardOps.filter((op) => op === 'ReduceSum')).toHaveLength(1); // the loss's own
+    expect(backwardOps).not.toContain('ReduceSum');
     expect(dA).toEqual([-1, 2, 5, -1, 6, 13, -1, 10, 21, -1, 14, 29]);
-    expect(dB).toEqual([32, 34, 48, 54, 64, 74]);
+    expect(dB).toEqual([22, 20, 38, 40, 54, 60]);
   });
 
   it('MatMul of any batch shapes that broadcast', async () => {

@@ -20,12 +20,18 @@ interface TorchCase {
 /** One test per case of test/fixtures/gradients/<family>.json: output and gradients as PyTorch's autograd has them. */
 export function itAgreesWithTorch(
   family: string,
-  { extra = () => ({}), tolerance = 2e-5 }: { extra?: (op: string) => Record<string, Listed>; tolerance?: number } = {},
+  {
+    extra = () => ({}),
+    tolerance = 2e-5,
+  }: { extra?: (op: string, channels: number) => Record<string, Listed>; tolerance?: number } = {},
 ): void {
   const file = new URL(`../fixtures/gradients/${family}.json`, import.meta.url);
   const { cases } = JSON.parse(readFileSync(file, 'utf8')) as { cases: TorchCase[] };
   it.each(cases)('PyTorch: $op, $name', async (torch) => {
-    const constants = Object.entries(extra(torch.op)).map(([name, given]) => [name, { ...given, constant: true }]);
+    const constants = Object.entries(extra(torch.op, torch.output.shape[1]!)).map(([name, given]) => [
+      name,
+      { ...given, constant: true },
+    ]);
     const inputs = { ...torch.inputs, ...Object.fromEntries(constants) };
     const outputs = torch.op === 'BatchNormalization' ? ['Y', 'running_mean', 'running_var'] : ['Y'];
     const options = { attributes: torch.attributes, type: 'float32', outputs } as const;

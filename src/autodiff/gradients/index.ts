@@ -2,11 +2,15 @@ import type { Rule } from '../rule.ts';
 import { GradientTables } from '../tables.ts';
 import { activations } from './activations.ts';
 import { arithmetic } from './arithmetic.ts';
+import { convolution } from './convolution.ts';
 import { elementary } from './elementary.ts';
 import { indexing } from './indexing.ts';
 import { matrices } from './matrices.ts';
+import { normalization } from './normalization.ts';
+import { pooling } from './pooling.ts';
 import { reductions } from './reductions.ts';
 import { shapes } from './shapes.ts';
+import { softmax } from './softmax.ts';
 import { unsupported } from './unsupported.ts';
 import { zeroOnPurpose } from './zero.ts';
 
@@ -19,6 +23,10 @@ export const differentiable: Record<string, Rule> = {
   ...reductions,
   ...shapes,
   ...matrices,
+  ...convolution,
+  ...pooling,
+  ...normalization,
+  ...softmax,
 };
 
 /** The three tables of this project. */
