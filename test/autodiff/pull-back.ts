@@ -63,7 +63,7 @@ export async function pullBackGraph(
 ): Promise<PulledBack> {
   const { graph, binding } = await bindShapes(runtime, modelOf(forward), feeds);
   const builder = new GraphBuilder(cloneGraph(graph), binding.values());
-  const outputs = graph.nodes.at(-1)!.outputs;
+  const outputs = graph.nodes.at(-1)!.outputs.filter((name) => name !== '');
   const Y = builder.value(outputs[0]!);
   const cotangent = builder.input('cotangent', Y.type, Y.shape);
   const loss = builder.reduceSum(

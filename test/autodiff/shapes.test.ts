@@ -81,7 +81,7 @@ describe('operators that move elements, against differences', () => {
     await checkNode({ op: 'Split', inputs: [X([7, 2])], outputs: 3, attributes: { num_outputs: 3 } });
   });
 
-  it('Split of which one part is used: zeros for the others, named or not', async () => {
+  it('Split of which one part is used: zeros for the others', async () => {
     const axis = { axis: 0, num_outputs: 3 };
     const named = await pullBack('Split', { X: [1, 2, 3, 4, 5] }, [7, 8], {
       attributes: axis,

@@ -32,15 +32,8 @@ export const shapes: Record<string, Rule> = {
     };
   }),
   // dX = the parts' gradients joined
-  Split: rule('X split? -> Y*', ({ X, split, dY, g, attributes, integers }) => ({
-    X: () => {
-      const axis = normalizeAxis(attributes.number('axis', 0), X.shape.length);
-      const dim = X.shape[axis]!;
-      const sizes = split ? integers(split) : equalParts(dim, dY.length);
-      // A part without a name was never computed: it has no gradient.
-      const parts = sizes.map((size, i) => dY[i] ?? g.full(X.shape.with(axis, size), 0, X.type));
-      return g.concat(parts, axis);
-    },
+  Split: rule('X split? -> Y*', ({ X, dY, g, attributes }) => ({
+    X: () => g.concat(dY, normalizeAxis(attributes.number('axis', 0), X.shape.length)),
   })),
   // dX = dY, which the engine sums over the axes that were repeated
   Expand: rule('X shape -> Y', ({ dY }) => ({ X: () => dY })),
@@ -95,10 +88,4 @@ function untile({ X, repeats, dY, g, integers }: Context<'X repeats -> Y'>) {
     split.push(X.shape[axis]!);
   });
   return g.reshape(g.reduceSum(g.reshape(dY, split), copies), X.shape);
-}
-
-/** The sizes of `count` parts of an axis; the last one is smaller when it does not divide evenly. */
-function equalParts(dim: number, count: number): number[] {
-  const size = Math.ceil(dim / count);
-  return range(count).map((i) => Math.max(0, Math.min(size, dim - i * size)));
 }
