@@ -13,6 +13,8 @@ interface Case {
   f: (x: number) => number;
   attributes?: Record<string, Attribute>;
   kinks?: number[];
+  /** The operator's first opset, where it is newer than the dialect. */
+  opset?: number;
 }
 
 /** The definitions of the ONNX specification, as functions of one number. */
@@ -33,6 +35,8 @@ const cases: Case[] = [
   { op: 'Selu', f: (x) => 3 * (x > 0 ? x : 2 * (exp(x) - 1)), attributes: { alpha: 2, gamma: 3 }, kinks: [0] },
   { op: 'Celu', f: (x) => max(0, x) + min(0, exp(x) - 1) },
   { op: 'Celu', f: (x) => max(0, x) + min(0, 0.5 * (exp(x / 0.5) - 1)), attributes: { alpha: 0.5 } },
+  { op: 'Swish', f: (x) => x * sigmoid(x), opset: 24 },
+  { op: 'Swish', f: (x) => x * sigmoid(1.7 * x), attributes: { alpha: 1.7 }, opset: 24 },
   { op: 'Softplus', f: softplus },
   { op: 'Softsign', f: (x) => x / (1 + abs(x)) },
   { op: 'HardSigmoid', f: (x) => max(0, min(1, 0.2 * x + 0.5)), kinks: [-2.5, 2.5] },
@@ -61,10 +65,10 @@ const cases: Case[] = [
 ];
 
 describe('derivatives of activations, float32 against differences in float64', () => {
-  it.each(cases)('$op $attributes', async ({ op, f, attributes, kinks = [] }) => {
+  it.each(cases)('$op $attributes', async ({ op, f, attributes, kinks = [], opset }) => {
     const grid = Array.from({ length: 97 }, (_, i) => -6 + i / 8 + 0.013);
     const X = grid.filter((x) => kinks.every((kink) => abs(x - kink) > 0.01)).map(Math.fround);
-    const { dX, Y } = await pullBack(op, { X }, undefined, { attributes, type: 'float32' });
+    const { dX, Y } = await pullBack(op, { X }, undefined, { attributes, type: 'float32', opset });
     X.forEach((x, i) => {
       expect(abs(Y[i]! - f(x)), `${op}(${x})`).toBeLessThan(3e-6 * (1 + abs(f(x))));
       expect(abs(dX![i]! - slope(f, x)), `${op}′(${x})`).toBeLessThan(3e-6);

@@ -1,7 +1,7 @@
 import { differentiate } from '../../src/autodiff/differentiate.ts';
 import { GraphBuilder } from '../../src/graph/builder.ts';
 import type { DataType } from '../../src/graph/data-type.ts';
-import { type Attribute, cloneGraph, type Graph, modelOf } from '../../src/graph/graph.ts';
+import { type Attribute, cloneGraph, DIALECT_OPSET, type Graph, modelOf } from '../../src/graph/graph.ts';
 import { sizeOf, type Tensor, tensorOf, toNumbers } from '../../src/graph/tensor.ts';
 import { bindShapes } from '../../src/runtime/bind.ts';
 import { nodeRuntime } from '../../src/runtime/node/onnxruntime.ts';
@@ -29,7 +29,7 @@ export async function pullBack(
   op: string,
   inputs: Record<string, Given | null>,
   dY: number[] | undefined,
-  options: { attributes?: Record<string, Attribute>; type?: DataType; outputs?: string[] } = {},
+  options: { attributes?: Record<string, Attribute>; type?: DataType; outputs?: string[]; opset?: number } = {},
 ): Promise<PulledBack> {
   const { attributes = {}, type = 'float64', outputs = ['Y'] } = options;
   const graph: Graph = { name: op, inputs: [], outputs: [], nodes: [], initializers: new Map(), values: new Map() };
@@ -51,7 +51,7 @@ export async function pullBack(
   }
   const names = Object.entries(inputs).map(([name, given]) => (given === null ? '' : name));
   graph.nodes.push({ name: op, op, domain: '', inputs: names, outputs, attributes });
-  return pullBackGraph(graph, feeds, wrt, dY);
+  return pullBackGraph(graph, feeds, wrt, dY, options.opset);
 }
 
 /** The same for a graph whose last node's first output is Y. */
@@ -60,8 +60,9 @@ export async function pullBackGraph(
   feeds: Map<string, Tensor>,
   wrt: string[],
   dY: number[] | undefined,
+  opset = DIALECT_OPSET,
 ): Promise<PulledBack> {
-  const { graph, binding } = await bindShapes(runtime, modelOf(forward), feeds);
+  const { graph, binding } = await bindShapes(runtime, { ...modelOf(forward), opset }, feeds);
   const builder = new GraphBuilder(cloneGraph(graph), binding.values());
   const outputs = graph.nodes.at(-1)!.outputs.filter((name) => name !== '');
   const Y = builder.value(outputs[0]!);
@@ -73,13 +74,13 @@ export async function pullBackGraph(
   );
   const values = new Map([...builder.values].map(([name, value]) => [name, { ...binding.get(name), ...value }]));
   const forwardNodes = builder.graph.nodes.length;
-  const backward = differentiate(builder.graph, values, { loss: loss.name, wrt, opset: 21 });
+  const backward = differentiate(builder.graph, values, { loss: loss.name, wrt, opset });
   const full = cloneGraph(backward.graph);
   const reached = wrt.filter((name) => backward.gradients.has(name));
   const gradients = reached.map((name) => backward.gradients.get(name)!);
   const fetched = [...new Set([...gradients, ...outputs])];
   full.outputs = fetched.map((name) => ({ name }));
-  const session = await runtime.load(modelOf(full));
+  const session = await runtime.load({ ...modelOf(full), opset });
   const ones = Array.from({ length: sizeOf(Y.shape) }, () => 1);
   const results = await session.run(
     new Map([
