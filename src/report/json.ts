@@ -14,7 +14,9 @@ export type JsonNumber = number | 'NaN' | 'Infinity' | '-Infinity';
  * same bytes. Numbers that are not finite are strings.
  */
 export function renderJson(subject: ReportSubject): string {
-  return `${JSON.stringify(reportOf(subject), nonFiniteAsStrings, 2)}\n`;
+  const text = JSON.stringify(reportOf(subject), nonFiniteAsStrings, 2);
+  // Lists of numbers on one line. Within a JSON string there is no line break, so nothing of a string can match.
+  return `${text.replace(/\[\n[-+.,eE\d\s]*\]/g, (list) => list.replace(/\s+/g, '').replaceAll(',', ', '))}\n`;
 }
 
 /** The report as plain data, in the contract's keys and order; non-finite numbers are still numbers. */

@@ -1,11 +1,14 @@
 import type { Finding, Severity } from '../diagnosis/finding.ts';
 import type { FlowLayer, FlowParameter, FlowProfile } from '../flow/profile.ts';
 import type { TensorStatistics } from '../flow/statistics.ts';
+import { median } from './numbers.ts';
 import type { ReportSubject } from './subject.ts';
 
 /** One layer as a report shows it. */
 export interface LayerRow {
   readonly name: string;
+  /** Whether it has a weight matrix or kernel; a normalization layer has not. */
+  readonly mixes: boolean;
   /** log₁₀ of the layer's gradient over the output's; NaN and ±∞ as they are. */
   readonly decades: number;
   /** What stands in the bar's place: there is no bar for nothing and for no number. */
@@ -22,6 +25,9 @@ export interface HiddenRows {
   readonly hidden: number;
 }
 
+/** Smaller steps from a layer to the next are everyday. */
+const LEAST_STEP = 0.3;
+
 const rank: Record<Severity, number> = { error: 2, warning: 1, info: 0 };
 
 /** Every layer that has a gradient, from output to input. */
@@ -36,6 +42,7 @@ export function layerRows({ profile, diagnosis }: ReportSubject): LayerRow[] {
       const severities = [layer.name, layer.value, layer.node, ...layer.parameters].flatMap((n) => named.get(n) ?? []);
       return {
         name: layer.name,
+        mixes: layer.mixes,
         decades: decadesOf(layer, gradient, profile),
         remark: remarkOn(gradient),
         ...weightsOf(own),
@@ -45,36 +52,48 @@ export function layerRows({ profile, diagnosis }: ReportSubject): LayerRow[] {
     .reverse();
 }
 
-/** At most `limit` rows: the first, the last and the worst; what lies between is counted. */
-export function pickRows(rows: readonly LayerRow[], limit: number): (LayerRow | HiddenRows)[] {
+/** The rows worth showing by themselves: normalization layers only where something is wrong with them. */
+export function leadingRows(rows: readonly LayerRow[]): LayerRow[] {
+  const mixing = rows.filter((row) => row.mixes || row.remark !== undefined || row.severity === 'error');
+  return mixing.some((row) => row.mixes) ? mixing : [...rows];
+}
+
+/** About `limit` rows: the first, the last and, with `worst`, the worst; what lies between is counted. */
+export function pickRows(rows: readonly LayerRow[], limit: number, worst: boolean): (LayerRow | HiddenRows)[] {
   if (rows.length <= limit) return [...rows];
-  const ends = Math.max(1, Math.floor(limit / 3));
+  const ends = Math.max(1, Math.floor(limit / (worst ? 3 : 2)));
   const shown = new Set<number>();
   for (let i = 0; i < ends; i++) shown.add(i).add(rows.length - 1 - i);
-  const inner = rows.map((row, i) => ({ i, badness: badness(row, rows[i - 1]) })).filter(({ i }) => !shown.has(i));
-  inner.sort((a, b) => b.badness - a.badness || a.i - b.i);
-  for (const { i } of inner.slice(0, Math.max(0, limit - shown.size))) shown.add(i);
+  if (worst) for (const i of standOuts(rows).slice(0, limit - shown.size)) shown.add(i);
   const picked: (LayerRow | HiddenRows)[] = [];
-  let hidden = 0;
+  let from = 0;
+  const close = (to: number) => {
+    // A line that says one layer is hidden would take as much room as the layer.
+    if (to - from === 1) picked.push(rows[from]!);
+    else if (to > from) picked.push({ hidden: to - from });
+  };
   rows.forEach((row, i) => {
-    if (!shown.has(i)) {
-      hidden++;
-      return;
-    }
-    if (hidden > 0) picked.push({ hidden });
-    hidden = 0;
+    if (!shown.has(i)) return;
+    close(i);
     picked.push(row);
+    from = i + 1;
   });
   return picked;
 }
 
-/** Where a network breaks: the first layer without a number or without gradient, then the largest steps. */
-function badness(row: LayerRow, previous: LayerRow | undefined): number {
-  const broken = !Number.isFinite(row.decades);
-  const before = previous === undefined || Number.isFinite(previous.decades);
-  if (broken) return before ? 1e6 : 1e3 + (row.severity ? rank[row.severity] : 0);
-  const step = previous && before ? Math.abs(row.decades - previous.decades) : 0;
-  return step + (row.severity ? rank[row.severity] : 0);
+/** Where a network breaks: the first layers without a number or without gradient, then steps larger than usual. */
+function standOuts(rows: readonly LayerRow[]): number[] {
+  const steps = rows.map((row, i) => {
+    const before = rows[i - 1]?.decades ?? row.decades;
+    if (!Number.isFinite(row.decades)) return Number.isFinite(before) ? Number.POSITIVE_INFINITY : 0;
+    return Number.isFinite(before) ? Math.abs(row.decades - before) : 0;
+  });
+  const unusual = Math.max(LEAST_STEP, 2 * median(steps));
+  return rows
+    .map((row, i) => ({ i, step: steps[i]!, severity: row.severity ? rank[row.severity] : 0 }))
+    .filter(({ step, severity }) => step > unusual || severity > 0)
+    .sort((a, b) => (a.step === b.step ? b.severity - a.severity || a.i - b.i : b.step - a.step))
+    .map(({ i }) => i);
 }
 
 function decadesOf(layer: FlowLayer, gradient: TensorStatistics | undefined, profile: FlowProfile): number {

@@ -1,7 +1,7 @@
 import type { Severity } from '../diagnosis/finding.ts';
 import type { UpdateRule } from '../flow/update.ts';
 import { drawBar, scaleFor } from './bars.ts';
-import { type LayerRow, pickRows } from './layer-rows.ts';
+import { type LayerRow, leadingRows, pickRows } from './layer-rows.ts';
 import { counted, showDecades, showPower, showSize } from './numbers.ts';
 import type { Page } from './page.ts';
 import { padTo, widthOf } from './text.ts';
@@ -10,6 +10,8 @@ const DECADES = 7;
 const WEIGHT = 11;
 const UPDATE = 13;
 const LEAST_BAR = 10;
+const MOST_ROWS = 40;
+const MOST_HEALTHY_ROWS = 16;
 
 interface Widths {
   name: number;
@@ -22,12 +24,14 @@ interface Widths {
 /** The table of layers: name, bar in decades, decades, weight gradient, update over weight. */
 export function drawLayers(
   page: Page,
-  rows: readonly LayerRow[],
-  { limit, update }: { limit: number; update: UpdateRule },
+  all: readonly LayerRow[],
+  { show, update }: { show: 'all' | 'worst' | 'ends'; update: UpdateRule },
 ): void {
-  if (rows.length === 0) return;
+  if (all.length === 0) return;
   const { dim } = page.paint;
-  const picked = pickRows(rows, limit);
+  const rows = show === 'all' ? all : leadingRows(all);
+  const limit = { all: Number.POSITIVE_INFINITY, worst: MOST_ROWS, ends: MOST_HEALTHY_ROWS }[show];
+  const picked = pickRows(rows, limit, show === 'worst');
   const widths = columnWidths(page, picked);
   const scale = scaleFor(
     rows.map((row) => row.decades),
@@ -40,9 +44,12 @@ export function drawLayers(
     widths.update > 0 ? padTo('update/weight', widths.update, 'right') : '',
   ];
   page.raw(dim(header.filter((cell) => cell !== '').join('  ')));
+  let told = false;
   for (const row of picked) {
     if ('hidden' in row) {
-      page.raw(dim(`${page.clean('⋮')} ${counted(row.hidden, 'layer')} not shown (--all-layers shows them)`));
+      const hint = told ? '' : ' (--all-layers shows them)';
+      page.raw(dim(`${page.clean('⋮')} ${counted(row.hidden, 'layer')} not shown${hint}`));
+      told = true;
       continue;
     }
     const cells = [padTo(page.name(row.name, widths.name), widths.name)];

@@ -1,8 +1,10 @@
-/** `-5.9`, `+0.1`, ` 0.0`: decades always show their sign; `-∞` for exactly nothing. */
+/** `-5.9`, `+0.1`, `0.0`: decades show their sign, in at most six characters; `-∞` for exactly nothing. */
 export function showDecades(decades: number): string {
   if (Number.isNaN(decades)) return 'NaN';
   if (!Number.isFinite(decades)) return decades > 0 ? '∞' : '-∞';
-  const rounded = decades.toFixed(1);
+  const magnitude = Math.abs(decades);
+  const large = magnitude < 99_999 ? decades.toFixed(0) : decades.toExponential(0).replace('e+', 'e');
+  const rounded = magnitude < 999.9 ? decades.toFixed(1) : large;
   if (rounded === '-0.0' || rounded === '0.0') return '0.0';
   return decades > 0 ? `+${rounded}` : rounded;
 }

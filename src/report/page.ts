@@ -14,6 +14,16 @@ export interface TerminalOptions {
 type Paint = (text: string) => string;
 const INDENT = '  ';
 const LABEL = 11;
+const FIGURE = 6;
+/** Text beside something else gets at least this many cells. */
+const NARROWEST = 24;
+
+/** What a row begins with: a name in a column of `width` cells, and a figure. */
+export interface RowHead {
+  readonly name: string;
+  readonly width: number;
+  readonly figure?: string;
+}
 
 /** Collects a report's lines. Every text comes in here and is made harmless, and no line leaves wider than the page. */
 export class Page {
@@ -78,13 +88,18 @@ export class Page {
     });
   }
 
-  /** `label   cell  cell`: the last cell wraps, the others keep their width. */
-  row(label: string, cells: readonly { text: string; width: number; align?: 'right' }[], last: string): void {
-    const fixed = cells.map(({ text, width, align }) => padTo(this.name(text, width), width, align)).join('  ');
-    const lead = LABEL + widthOf(fixed) + 3;
-    const lines = wrap(this.clean(last), Math.max(16, this.width - lead));
-    this.raw((this.paint.bold(padTo(label, LABEL)) + fixed + (lines.length > 0 ? `   ${lines[0]}` : '')).trimEnd());
-    for (const line of lines.slice(1)) this.raw(' '.repeat(lead) + line);
+  /** `label   name  figure   text`: the text wraps beside the others, or below them where there is no room. */
+  row(label: string, { name, width, figure = '' }: RowHead, text: string): void {
+    const room = this.width - LABEL - (figure === '' ? 0 : FIGURE + 2);
+    const head = padTo(this.name(name, Math.min(width, room)), Math.min(width, room));
+    const fixed = figure === '' ? head : `${head}  ${padTo(this.clean(figure), FIGURE, 'right')}`;
+    const lead = this.paint.bold(padTo(label, LABEL)) + fixed;
+    const beside = LABEL + widthOf(fixed) + 3;
+    const fits = this.width - beside >= NARROWEST;
+    const indent = fits ? beside : LABEL + 2;
+    const lines = wrap(this.clean(text), this.width - indent);
+    this.raw((fits && lines.length > 0 ? `${lead}   ${lines.shift()}` : lead).trimEnd());
+    for (const line of lines) this.raw(' '.repeat(indent) + line);
   }
 
   /** The report. */

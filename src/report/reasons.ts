@@ -61,6 +61,6 @@ function activationReason({ values }: FlowProfile): string {
   const times = counted(layers, 'layer');
   if (squares.length === 0) return `${bounds[op] ?? `the slope of ${op}`}, ${times}`;
   const measured =
-    op === 'Relu' ? `here ${showPercent(1 - mean(inactive))}` : `here ${Math.sqrt(mean(squares)).toPrecision(2)}`;
-  return `${bounds[op] ?? `the slope of ${op}`}; ${measured}, ${times}`;
+    op === 'Relu' ? `here ${showPercent(1 - mean(inactive))}` : `here ${Math.sqrt(mean(squares)).toPrecision(2)} (rms)`;
+  return `${bounds[op] ?? `the slope of ${op}`}; ${measured} in ${times}`;
 }

@@ -12,7 +12,7 @@ import type { ReportSubject } from './subject.ts';
 export type { TerminalOptions } from './page.ts';
 
 export interface ReportOptions extends TerminalOptions {
-  /** Every layer, instead of at most 40. */
+  /** Every layer, normalization layers too, instead of about 40. */
   readonly allLayers?: boolean;
 }
 
@@ -33,8 +33,8 @@ export function renderTerminal(subject: ReportSubject, options: ReportOptions = 
   page.gap();
   sayVerdict(page, subject, main);
   page.gap();
-  const limit = options.allLayers ? Number.POSITIVE_INFINITY : diagnosis.findings.length > 0 ? 40 : 12;
-  drawLayers(page, layerRows(subject), { limit, update: subject.probe.update });
+  const show = options.allLayers ? 'all' : main ? 'worst' : 'ends';
+  drawLayers(page, layerRows(subject), { show, update: subject.probe.update });
   page.gap();
   if (main) explain(page, subject, main);
   describeSkips(page, subject, diagnosis.attribution);
@@ -86,7 +86,7 @@ function sayVerdict(page: Page, { diagnosis, profile }: ReportSubject, main: Fin
   } else {
     const reach =
       total !== undefined && Number.isFinite(total)
-        ? `the first layer receives 10^${total.toFixed(1)} of the output's gradient`
+        ? `the gradient reaches the first layer: ${showDecades(total)} decades from the output's`
         : `the gradient reaches ${counted(profile.layers.length, 'layer')}`;
     page.lead('✓ healthy  ', reach, (text) => bold(green(text)));
   }
@@ -98,13 +98,10 @@ function explain(page: Page, { diagnosis, profile }: ReportSubject, main: Findin
   if (counts) {
     const sign = Math.sign(diagnosis.attribution!.totalDecades);
     const dominant = kinds.find(([, decades]) => Math.sign(decades) === sign) ?? kinds[0]!;
+    const width = Math.max(...kinds.map(([kind]) => factorKinds[kind].length));
     kinds.forEach(([kind, decades], i) => {
-      const cells = [
-        { text: factorKinds[kind], width: 22 },
-        { text: showDecades(decades), width: 7, align: 'right' as const },
-      ];
       const reason = kind === dominant[0] ? reasonFor(kind, decades, profile) : '';
-      page.row(i === 0 ? 'why' : '', cells, reason);
+      page.row(i === 0 ? 'why' : '', { name: factorKinds[kind], width, figure: showDecades(decades) }, reason);
     });
     const layers = worstLayers(diagnosis.attribution!, sign);
     if (layers !== '') page.field('', layers, page.paint.dim);
@@ -112,7 +109,8 @@ function explain(page: Page, { diagnosis, profile }: ReportSubject, main: Findin
   for (const { node, op } of diagnosis.attribution?.blockedBy.slice(0, 3) ?? []) {
     page.field('blocked at', `${node} (${op})`);
   }
-  if (main.explanation !== '') page.field(counts ? '' : 'why', main.explanation);
+  // The decades above say it already where they are the whole story.
+  if (!counts || main.severity !== 'error') page.field(counts ? '' : 'why', main.explanation);
   page.field('evidence', evidenceOf(main), page.paint.dim);
 }
 
@@ -131,7 +129,8 @@ function worstLayers({ byLayer }: Attribution, sign: number): string {
   if (layers.length < 2) return '';
   const [first, last] = [layers[0]!, layers.at(-1)!];
   if (layers.length > 3 && Math.abs(first.decades - last.decades) < 0.25 * Math.abs(first.decades)) {
-    return `evenly: ${showDecades(first.decades)} to ${showDecades(last.decades)} in each of ${layers.length} layers`;
+    const range = [...new Set([first, last].map(({ decades }) => showDecades(decades)))].join(' to ');
+    return `evenly: ${range} in each of ${layers.length} layers`;
   }
   const worst = layers.slice(0, 3).map(({ layer, decades }) => `${layer} ${showDecades(decades)}`);
   return `most in ${worst.join(', ')}`;
@@ -147,13 +146,14 @@ function describeSkips(page: Page, { profile }: ReportSubject, attribution: Attr
     skips.length === 1
       ? `a skip connection carried ${showPercent(shares[0]!)} of the gradient`
       : `skip connections carried ${showPercent(median(shares))} of the gradient (median of ${skips.length}; ` +
-        `least ${showPercent(least.share)}, at ${least.layer || least.value})`;
+        `least ${showPercent(least.share)}, after ${least.layer || least.value})`;
   page.field('skips', carried);
 }
 
 function suggestRemedies(page: Page, { remedies }: Finding): void {
+  const width = Math.min(22, Math.max(0, ...remedies.map(({ id }) => id.length)));
   remedies.forEach(({ id, action, changes }, i) => {
-    page.row(i === 0 ? 'try' : '', [{ text: id, width: 22 }], `${action} (changes ${changes})`);
+    page.row(i === 0 ? 'try' : '', { name: id, width }, `${action} (changes ${changes})`);
   });
 }
 

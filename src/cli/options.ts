@@ -1,0 +1,39 @@
+import { suggest } from '../graph/did-you-mean.ts';
+import { UsageError } from '../graph/errors.ts';
+
+/** A parser of whole numbers from `low` to `high` for the option of this name. Throws UsageError. */
+export function wholeNumber(option: string, low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = /^[+-]?\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
+    if (value >= low && value <= high) return value;
+    throw unfit(option, text, `a whole number from ${low} to ${high}`);
+  };
+}
+
+/** A parser of finite numbers above zero, in any notation JavaScript reads (0.01, 1e-2). Throws UsageError. */
+export function positiveNumber(option: string): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (value > 0 && Number.isFinite(value)) return value;
+    throw unfit(option, text, 'a number above 0, such as 0.01 or 1e-2');
+  };
+}
+
+/** A parser of one of some words. Throws UsageError with the nearest. */
+export function oneOf<T extends string>(option: string, words: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = words.find((word) => word === text);
+    if (found !== undefined) return found;
+    throw unfit(option, text, suggest(text, words, 'accepted'));
+  };
+}
+
+/** Collects the values of a repeated option. */
+export function collect(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
+function unfit(option: string, text: string, hint: string): UsageError {
+  const expected = hint.startsWith('a ') ? `expected ${hint}` : hint;
+  return new UsageError(`"${text}" is not possible`, { code: 'option-value', where: option, hint: expected });
+}
