@@ -3,14 +3,15 @@ import { diagnoseFlow } from '../diagnosis/diagnose-flow.ts';
 import { isFloat } from '../graph/data-type.ts';
 import { suggest } from '../graph/did-you-mean.ts';
 import { DataError, UsageError } from '../graph/errors.ts';
-import { consumers, type Model, type ValueInfo } from '../graph/graph.ts';
+import type { Model } from '../graph/graph.ts';
 import { findParameters } from '../graph/parameters.ts';
 import { sizeOf, type Tensor, tensorOf, toFloat64 } from '../graph/tensor.ts';
 import type { ReportSubject } from '../report/subject.ts';
 import { bindShapes } from '../runtime/bind.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { attachLoss, type LossKind, type LossPlan, lossKinds, planLoss } from '../training/losses.ts';
+import { attachLoss, type LossKind, type LossPlan, planLoss } from '../training/losses.ts';
 import { optimizers } from '../training/optimizers.ts';
+import { lossKindOf, vocabularies } from './model-hints.ts';
 import { prepareForMeasuring } from './prepare.ts';
 import { probeFlow } from './probe.ts';
 
@@ -52,7 +53,7 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
   });
   onProgress('working out shapes');
   const { graph, binding } = await bindShapes(runtime, model, batch.inputs);
-  const kind = lossKind(model, options);
+  const kind = lossKindOf(model, options.loss);
   const plan = planLoss(graph, binding, { kind, output: options.output, target: batch.target });
   const lossGraph = attachLoss(graph, binding, plan);
   const feeds = new Map(batch.inputs);
@@ -101,12 +102,6 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
   };
 }
 
-function lossKind(model: Model, options: DiagnoseOptions): LossKind | 'auto' {
-  if (options.loss !== undefined && options.loss !== 'auto') return options.loss;
-  const own = model.training?.loss;
-  return lossKinds.find((kind) => kind === own) ?? 'auto';
-}
-
 function updateRule(model: Model, options: DiagnoseOptions): { optimizer: string; learningRate: number } {
   const own = model.training?.optimizer;
   const optimizer = options.optimizer ?? own?.name ?? 'sgd';
@@ -119,22 +114,6 @@ function updateRule(model: Model, options: DiagnoseOptions): { optimizer: string
   }
   const ownRate = optimizer === own?.name ? own.options.lr : undefined;
   return { optimizer, learningRate: options.learningRate ?? ownRate ?? known.learningRate };
-}
-
-/** Rows of the embedding table that an integer input indexes: made-up indices stay below it. */
-function vocabularies(model: Model, inputs: readonly ValueInfo[]): Map<string, number> {
-  const readers = consumers(model.graph);
-  const bounds = new Map<string, number>();
-  for (const input of inputs) {
-    for (const { node, input: position } of readers.get(input.name) ?? []) {
-      const table = model.graph.initializers.get(node.inputs[0]!);
-      if (node.op !== 'Gather' || position !== 1 || !table) continue;
-      const axis = typeof node.attributes.axis === 'number' ? node.attributes.axis : 0;
-      const rows = table.dims[axis < 0 ? axis + table.dims.length : axis];
-      if (rows !== undefined) bounds.set(input.name, Math.min(rows, bounds.get(input.name) ?? rows));
-    }
-  }
-  return bounds;
 }
 
 function targetKind({ target }: LossPlan): Parameters<typeof drawTarget>[0] {
