@@ -3,8 +3,8 @@ import type { Binding, Graph, Node } from '../graph/graph.ts';
 /**
  * Under ceil_mode onnxruntime's pooling drops a last window that would lie in padding alone, as PyTorch does, but its
  * shape inference (1.30) keeps it, and then refuses any node that relies on the true shape. Where a window was dropped,
- * this writes the node so that the two agree: plain flooring, or less padding after. What needs neither more nor less
- * (gaps between the windows of one axis, a kept window on another) stays as it is. Changes the nodes in place.
+ * this writes the node so that the two agree: plain flooring, or less padding after. Windows with gaps between them on
+ * one axis beside a kept last window on another stay as they are. Changes the nodes in place.
  */
 export function settleCeilMode(graph: Graph, binding: Binding): void {
   for (const node of graph.nodes) {

@@ -102,9 +102,7 @@ function convolve(
   return g.slice(Y, axes, zeros, shape.slice(2));
 }
 
-/**
- * Copying an element costs as much as this many multiply-adds (onnxruntime 1.30 on two AVX2 cores: 0.43 ns and 6 ps).
- */
+/** Copying an element costs as much as this many multiply-adds (onnxruntime 1.30 on two cores: 0.43 ns and 6 ps). */
 const COPY_COST = 70;
 
 /** dW[m, c, k] = Σ_{n,o} dY[n, m, o]·X[n, c, o·stride + k·dilation − pad], by the strategy that suits the shape. */
@@ -119,7 +117,7 @@ function filterGradient(
   const [filters, channels, ...kernel] = shape as [number, number, ...number[]];
   const taps = sizeOf(kernel);
   const [first] = windows as [Window];
-  // Per multiply-add of the product, in copies: every tap of X against the first axis' taps of dY and the others' of X.
+  // Cost per channel, tap and output, in multiply-adds: all taps shifting X, or those of the first axis shifting dY.
   const perGroup = filters / group;
   const allOnX = COPY_COST + perGroup;
   const stretched = spanOf(first) / first.output;
@@ -214,12 +212,10 @@ function filterGradientByProduct(
       )
     : [transposed];
 
-  const left = rowsByGroup(g, shiftedY, group);
-  const right = rowsByGroup(g, shiftedX, group);
   const product =
     group === 1
-      ? g.gemm(g.reshape(left, left.shape.slice(1)), g.reshape(right, right.shape.slice(1)), { transB: true })
-      : g.matmul(left, g.transposeMatrix(right));
+      ? g.gemm(rows(g, g.concat(shiftedY, 0)), rows(g, g.concat(shiftedX, 0)), { transB: true })
+      : g.matmul(rowsByGroup(g, shiftedY, group), g.transposeMatrix(rowsByGroup(g, shiftedX, group)));
 
   // [group, taps of dY, filters, taps of X (last axis slowest), channels] → [filters, channels, kernel]
   const onY = split ? kernel[0]! : 1;
@@ -230,10 +226,14 @@ function filterGradientByProduct(
   return g.reshape(g.transpose(parts, [0, 2, 3 + windows.length, 1, ...tapAxes]), shape);
 }
 
+function rows(g: GraphBuilder, X: Value): Value {
+  return g.reshape(X, [X.shape[0]!, sizeOf(X.shape.slice(1))]);
+}
+
 /** Parts [channels, batch, space] as one tensor [group, parts·channels/group, batch·space]. */
 function rowsByGroup(g: GraphBuilder, parts: readonly Value[], group: number): Value {
-  const rows = parts.map((part) => g.reshape(part, [group, part.shape[0]! / group, sizeOf(part.shape.slice(1))]));
-  return g.concat(rows, 1);
+  const grouped = parts.map((part) => g.reshape(part, [group, part.shape[0]! / group, sizeOf(part.shape.slice(1))]));
+  return g.concat(grouped, 1);
 }
 
 function exchangeFirstTwo(g: GraphBuilder, X: Value): Value {
