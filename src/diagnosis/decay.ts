@@ -62,5 +62,6 @@ export function depthOf(profile: FlowProfile): number {
 
 /** Decades as people read them: 10^-5.9. */
 export function powerOfTen(decades: number): string {
-  return `10^${decades.toFixed(1).replace('-0.0', '0.0')}`;
+  const shown = decades.toFixed(1);
+  return `10^${shown === '-0.0' ? '0.0' : shown}`;
 }

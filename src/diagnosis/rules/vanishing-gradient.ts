@@ -38,7 +38,7 @@ export const vanishingGradient: DiagnosisRule = {
         explanation: transient
           ? `The weights of ${bottleneck.layers.join(', ')} alone take ${(decades - bottleneck.remaining).toFixed(1)} decades; they receive a full gradient themselves and usually grow within a few steps.`
           : explain(main?.kind, main?.decades ?? 0, decades, depth),
-        where: worst.slice(0, 5).map(({ layer }) => layer.layer),
+        where: transient ? bottleneck.layers : worst.slice(0, 5).map(({ layer }) => layer.layer),
         evidence: {
           totalDecades: attribution.totalDecades,
           effectiveDecades: decades,
