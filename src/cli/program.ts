@@ -15,6 +15,11 @@ const commands: readonly { name: string; summary: string; load: () => Promise<Co
     summary: 'find where the gradient vanishes or explodes, and why',
     load: () => import('./commands/diagnose.ts'),
   },
+  {
+    name: 'differentiate',
+    summary: 'write the model with its loss and gradients as a plain ONNX file',
+    load: () => import('./commands/differentiate.ts'),
+  },
 ];
 
 const examples = `
@@ -22,7 +27,7 @@ Examples:
   gradient-doctor diagnose model.onnx                   made-up inputs
   gradient-doctor diagnose model.onnx --data mnist      real digits
   gradient-doctor diagnose model.onnx --input x.npy --target y.npy
-  gradient-doctor diagnose model.onnx --check           exit 1 on an error, for CI
+  gradient-doctor diagnose model.onnx --check           exit 1 on an error
   gradient-doctor diagnose network.yaml --format json   for scripts`;
 
 /** Runs the command line and sets the exit code: 0 done, 1 `--check` found errors, 2 unusable input or usage. */

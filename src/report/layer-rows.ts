@@ -16,7 +16,7 @@ export interface LayerRow {
   /** log₁₀ ‖∂L/∂W‖ over the layer's weights; undefined where it has none on the path. */
   readonly weightGradient: number | undefined;
   readonly updateRatio: number | undefined;
-  /** The worst finding that names the layer. */
+  /** The worst finding about this very layer; decay is nobody's own. */
   readonly severity: Severity | undefined;
 }
 
@@ -52,9 +52,10 @@ export function layerRows({ profile, diagnosis }: ReportSubject): LayerRow[] {
     .reverse();
 }
 
-/** The rows worth showing by themselves: normalization layers only where something is wrong with them. */
+/** The rows worth showing by themselves: normalization layers only where something goes wrong in them. */
 export function leadingRows(rows: readonly LayerRow[]): LayerRow[] {
-  const mixing = rows.filter((row) => row.mixes || row.remark !== undefined || row.severity === 'error');
+  const breaks = (row: LayerRow, i: number) => row.remark !== undefined && rows[i - 1]?.remark === undefined;
+  const mixing = rows.filter((row, i) => row.mixes || breaks(row, i) || row.severity === 'error');
   return mixing.some((row) => row.mixes) ? mixing : [...rows];
 }
 
@@ -134,7 +135,8 @@ function weightsOf(parameters: readonly FlowParameter[]): Pick<LayerRow, 'weight
 
 function namedBy(findings: readonly Finding[]): Map<string, Severity[]> {
   const named = new Map<string, Severity[]>();
-  for (const { severity, where } of findings) {
+  for (const { rule, severity, where } of findings) {
+    if (rule === 'vanishing-gradient' || rule === 'exploding-gradient') continue;
     for (const name of where) named.set(name, [...(named.get(name) ?? []), severity]);
   }
   return named;

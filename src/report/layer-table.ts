@@ -1,4 +1,3 @@
-import type { Severity } from '../diagnosis/finding.ts';
 import type { UpdateRule } from '../flow/update.ts';
 import { drawBar, scaleFor } from './bars.ts';
 import { type LayerRow, leadingRows, pickRows } from './layer-rows.ts';
@@ -52,13 +51,14 @@ export function drawLayers(
       told = true;
       continue;
     }
-    const cells = [padTo(page.name(row.name, widths.name), widths.name)];
-    if (row.severity === 'error' || row.severity === 'warning') cells[0] = paintFor(page, row.severity)(cells[0]!);
+    const { red, yellow, cyan, magenta } = page.paint;
+    const paintName = { error: red, warning: yellow, info: String }[row.severity ?? 'info'];
+    const cells = [paintName(padTo(page.path(row.name, widths.name), widths.name))];
     if (row.remark !== undefined || !Number.isFinite(row.decades)) {
       cells.push(padTo(page.name(row.remark ?? '', widths.bar), widths.bar));
     } else {
       const { within, beyond, blank } = drawBar(row.decades, scale, page.unicode);
-      cells.push(paintFor(page, row.severity)(within) + page.paint.magenta(beyond) + blank);
+      cells.push(cyan(within) + (beyond === '' ? '' : magenta(beyond)) + blank);
     }
     cells.push(padTo(page.clean(showDecades(row.decades)), DECADES, 'right'));
     if (widths.weight > 0) cells.push(padTo(sizeCell(page, row), widths.weight, 'right'));
@@ -72,7 +72,7 @@ export function drawLayers(
 
 function columnWidths(page: Page, rows: readonly (LayerRow | { hidden: number })[]): Widths {
   const longest = rows.reduce((most, row) => ('name' in row ? Math.max(most, widthOf(page.clean(row.name))) : most), 5);
-  const name = Math.min(longest, Math.max(8, Math.floor(page.width / 4)));
+  const name = Math.min(longest, Math.max(8, Math.floor(0.3 * page.width)));
   const rest = page.width - name - 2 - DECADES - 2;
   if (rest - WEIGHT - UPDATE - 4 >= LEAST_BAR) {
     return { name, bar: rest - WEIGHT - UPDATE - 4, weight: WEIGHT, update: UPDATE };
@@ -84,12 +84,6 @@ function columnWidths(page: Page, rows: readonly (LayerRow | { hidden: number })
 function barTitle(page: Page, width: number): string {
   const titles = ["gradient, in decades from the output's", 'gradient, in decades', 'gradient'];
   return page.name(titles.find((title) => title.length <= width) ?? 'gradient', width);
-}
-
-function paintFor(page: Page, severity: Severity | undefined): (text: string) => string {
-  const { red, yellow, green } = page.paint;
-  if (severity === 'error') return red;
-  return severity === 'warning' ? yellow : green;
 }
 
 function sizeCell(page: Page, { weightGradient }: LayerRow): string {

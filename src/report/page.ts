@@ -1,5 +1,5 @@
 import pc from 'picocolors';
-import { clean, padTo, shorten, widthOf, wrap } from './text.ts';
+import { clean, padTo, shorten, shortenPath, widthOf, wrap } from './text.ts';
 
 /** What a terminal can show. */
 export interface TerminalOptions {
@@ -48,6 +48,11 @@ export class Page {
   /** A name in at most `width` cells. */
   name(text: string, width: number): string {
     return shorten(this.clean(text), width, this.ellipsis);
+  }
+
+  /** A name made of parts in at most `width` cells. */
+  path(text: string, width: number): string {
+    return shortenPath(this.clean(text), width, this.ellipsis);
   }
 
   /** A line made of cleaned, measured parts. */

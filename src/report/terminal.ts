@@ -33,7 +33,7 @@ export function renderTerminal(subject: ReportSubject, options: ReportOptions = 
   page.gap();
   sayVerdict(page, subject, main);
   page.gap();
-  const show = options.allLayers ? 'all' : main ? 'worst' : 'ends';
+  const show = options.allLayers ? 'all' : main && main.severity !== 'info' ? 'worst' : 'ends';
   drawLayers(page, layerRows(subject), { show, update: subject.probe.update });
   page.gap();
   if (main) explain(page, subject, main);
@@ -47,13 +47,11 @@ export function renderTerminal(subject: ReportSubject, options: ReportOptions = 
   return page.toString();
 }
 
-/** What the report is about: the first error, else the first warning. */
-function mainFinding({ diagnosis }: ReportSubject): Finding | undefined {
-  return diagnosis.findings.find(({ severity }) => severity === 'error') ?? diagnosis.findings.find(isWarning);
-}
-
-function isWarning({ severity }: Finding): boolean {
-  return severity === 'warning';
+/** What the report is about: the first error, else the first warning, else why nothing arrives although all is well. */
+function mainFinding({ diagnosis: { findings, attribution } }: ReportSubject): Finding | undefined {
+  const first = (severity: Severity) => findings.find((finding) => finding.severity === severity);
+  const blocked = attribution?.totalDecades === Number.NEGATIVE_INFINITY;
+  return first('error') ?? first('warning') ?? (blocked ? first('info') : undefined);
 }
 
 function describeModel(page: Page, { model, profile }: ReportSubject): void {
@@ -75,19 +73,17 @@ function describeProbe(page: Page, { probe, profile }: ReportSubject): void {
   for (const note of probe.batch.notes) page.text(`note: ${note}`, dim);
 }
 
-function sayVerdict(page: Page, { diagnosis, profile }: ReportSubject, main: Finding | undefined): void {
+function sayVerdict(page: Page, { diagnosis }: ReportSubject, main: Finding | undefined): void {
   const { red, yellow, green, bold } = page.paint;
   const total = diagnosis.attribution?.totalDecades;
   if (main?.severity === 'error') {
     const verdict = diagnosis.verdict === 'healthy' ? 'problem' : diagnosis.verdict;
     page.lead(`${marks.error} ${verdict}  `, main.title, (text) => bold(red(text)));
-  } else if (main) {
+  } else if (main?.severity === 'warning') {
     page.lead(`${marks.warning} warning  `, main.title, (text) => bold(yellow(text)));
   } else {
-    const reach =
-      total !== undefined && Number.isFinite(total)
-        ? `the gradient reaches the first layer: ${showDecades(total)} decades from the output's`
-        : `the gradient reaches ${counted(profile.layers.length, 'layer')}`;
+    const decades = `the gradient reaches the first layer: ${showDecades(total ?? Number.NaN)} decades from the output's`;
+    const reach = main?.title ?? (total === undefined ? 'nothing found' : decades);
     page.lead('✓ healthy  ', reach, (text) => bold(green(text)));
   }
 }
@@ -106,11 +102,11 @@ function explain(page: Page, { diagnosis, profile }: ReportSubject, main: Findin
     const layers = worstLayers(diagnosis.attribution!, sign);
     if (layers !== '') page.field('', layers, page.paint.dim);
   }
+  // The decades above say it already where they are the whole story.
+  if (!counts || main.severity !== 'error') page.field(counts ? '' : 'why', main.explanation);
   for (const { node, op } of diagnosis.attribution?.blockedBy.slice(0, 3) ?? []) {
     page.field('blocked at', `${node} (${op})`);
   }
-  // The decades above say it already where they are the whole story.
-  if (!counts || main.severity !== 'error') page.field(counts ? '' : 'why', main.explanation);
   page.field('evidence', evidenceOf(main), page.paint.dim);
 }
 

@@ -46,6 +46,18 @@ export function shorten(text: string, width: number, ellipsis = '…'): string {
   return head.join('') + ellipsis + tail.join('');
 }
 
+/**
+ * A name of parts (`encoder.layer_3.attention.out`) in at most `width` cells: leading parts shrink to their first
+ * letter and number (`e.l3.attention.out`), because names of layers differ in numbers; then the middle gives way.
+ */
+export function shortenPath(text: string, width: number, ellipsis = '…'): string {
+  const parts = text.split(/([./])/);
+  for (let i = 0; i < parts.length - 1 && widthOf(parts.join('')) > width; i++) {
+    parts[i] = parts[i]!.replace(/^(\p{L})\P{N}*(?:.*?\D)?(\d*)$/u, '$1$2');
+  }
+  return shorten(parts.join(''), width, ellipsis);
+}
+
 /** A text filled up with spaces to `width` cells. */
 export function padTo(text: string, width: number, align: 'left' | 'right' = 'left'): string {
   const fill = ' '.repeat(Math.max(0, width - widthOf(text)));

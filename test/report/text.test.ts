@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { showCount, showDecades, showNumber, showPower } from '../../src/report/numbers.ts';
-import { clean, shorten, widthOf, wrap } from '../../src/report/text.ts';
+import { clean, shorten, shortenPath, widthOf, wrap } from '../../src/report/text.ts';
 
 describe('text for terminals', () => {
   it('makes escape sequences visible instead of sending them', () => {
@@ -24,6 +24,15 @@ describe('text for terminals', () => {
     expect(shorten('encoder.layer.11.output.dense', 15)).toBe('encoder…t.dense');
     expect(shorten('short', 15)).toBe('short');
     expect(widthOf(shorten('模型模型模型', 7))).toBeLessThanOrEqual(7);
+  });
+
+  it('shortens paths by their leading parts and keeps the numbers', () => {
+    const layer = (n: number) => `encoder.layers.encoder_layer_${n}.self_attention.out_proj`;
+    expect(shortenPath(layer(3), 20)).toBe('e.l.e3.s.out_proj');
+    expect(shortenPath(layer(11), 20)).toBe('e.l.e11.s.out_proj');
+    expect(shortenPath('stage2.conv2d', 20)).toBe('stage2.conv2d');
+    expect(shortenPath('layer4.0.downsample.0', 20)).toBe('l4.0.downsample.0');
+    expect(widthOf(shortenPath(layer(11), 12))).toBe(12);
   });
 
   it('breaks lines at spaces, and words that are longer than a line', () => {

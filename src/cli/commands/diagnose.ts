@@ -41,7 +41,7 @@ Examples:
   gradient-doctor diagnose model.onnx --data mnist
   gradient-doctor diagnose model.onnx --input x.npy --target labels.npy
   gradient-doctor diagnose model.onnx --input ids=i.npy --input mask=m.npy
-  gradient-doctor diagnose model.onnx --data train.csv --optimizer adam --lr 1e-3
+  gradient-doctor diagnose model.onnx --data train.csv --optimizer adam
   gradient-doctor diagnose model.onnx --check --format json -o report.json
 
 Exit code: 0 done, 1 --check found an error, 2 unusable input or usage.`;
