@@ -26,4 +26,5 @@ export type { Runtime, Session } from './runtime/runtime.ts';
 export { type LossKind, lossKinds } from './training/losses.ts';
 export { optimizers } from './training/optimizers.ts';
 export { type DiagnoseOptions, diagnose } from './verbs/diagnose.ts';
+export { type DifferentiatedModel, type DifferentiateOptions, differentiate } from './verbs/differentiate.ts';
 export { type DataNames, requestBatch } from './verbs/request-batch.ts';

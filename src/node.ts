@@ -6,9 +6,15 @@ import { loadDigit } from './runtime/node/mnist-files.ts';
 import { nodeRuntime } from './runtime/node/onnxruntime.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { type DiagnoseOptions, diagnose as diagnoseWith } from './verbs/diagnose.ts';
+import {
+  type DifferentiatedModel,
+  type DifferentiateOptions,
+  differentiate as differentiateWith,
+} from './verbs/differentiate.ts';
 import { type DataNames, requestBatch } from './verbs/request-batch.ts';
 
 export * from './index.ts';
+export { writeModel } from './runtime/node/model-files.ts';
 export { type NodeRuntimeOptions, nodeRuntime } from './runtime/node/onnxruntime.ts';
 
 /** Options of `diagnose` in Node: the runtime has a default, and data may be named instead of given. */
@@ -41,4 +47,24 @@ export async function diagnose(model: Model | string, options: NodeDiagnoseOptio
     batch: named ? await requestBatch({ data, inputs, target }, feeds, readBytes) : rest.batch,
     loadDigits: rest.loadDigits ?? loadDigit,
   });
+}
+
+/** Options of `differentiate` in Node: the runtime, which works out shapes, has a default. */
+export interface NodeDifferentiateOptions extends Omit<DifferentiateOptions, 'runtime'> {
+  /** Default onnxruntime-node on the CPU. */
+  readonly runtime?: Runtime;
+  /** Threads of the default runtime. */
+  readonly threads?: number;
+}
+
+/**
+ * Writes a model's loss and backward pass as one plain graph: `differentiate('net.onnx', { wrt: ['inputs'] })`.
+ * Throws GradientError for an operator without a gradient on the path, other UserErrors for unusable input.
+ */
+export async function differentiate(
+  model: Model | string,
+  options: NodeDifferentiateOptions = {},
+): Promise<DifferentiatedModel> {
+  const { runtime = nodeRuntime({ threads: options.threads }), ...rest } = options;
+  return differentiateWith(typeof model === 'string' ? await readModel(model) : model, { ...rest, runtime });
 }

@@ -10,6 +10,7 @@ export {
 export { castTensor, takeFirst } from './cast.ts';
 export { type CsvOptions, decodeCsv, type Table } from './csv.ts';
 export { type DataSetInfo, isDataSet, listDataSets } from './data-sets.ts';
+export { fixedBatchOf } from './dims.ts';
 export type { GivenTensors } from './given.ts';
 export { checkLabels, drawTarget, type TargetKind } from './labels.ts';
 export type { DigitLoader } from './mnist.ts';

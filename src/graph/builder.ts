@@ -141,7 +141,8 @@ export class GraphBuilder extends Assembler {
     const axes = range(X.shape.length).filter(
       (axis) => axis < extra || (shape[axis - extra] === 1 && X.shape[axis] !== 1),
     );
-    return this.reshape(this.reduceSum(X, axes), shape);
+    const leadingOnly = axes.length === extra;
+    return this.reshape(this.reduceSum(X, axes, !leadingOnly), shape);
   }
 
   concat(parts: readonly Value[], axis: number): Value {

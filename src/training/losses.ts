@@ -88,11 +88,11 @@ export interface LossGraph {
 export function attachLoss(graph: Graph, binding: Binding, plan: LossPlan): LossGraph {
   if (plan.kind === 'model-output') return { graph, binding, loss: plan.output, target: undefined };
   const g = new GraphBuilder(cloneGraph(graph), binding.values());
-  g.scope = 'loss/';
-  g.origin = { node: 'loss' };
   const X = g.value(plan.reads);
   const form = plan.target!;
   const target = g.input(g.uniqueName('target'), form.kind === 'classes' ? 'int64' : X.type, form.shape);
+  g.scope = 'loss/';
+  g.origin = { node: 'loss' };
   const loss = lossOf(g, plan, X, target);
   const bound: Binding = new Map(binding);
   for (const [name, value] of g.values) if (!bound.has(name)) bound.set(name, value);

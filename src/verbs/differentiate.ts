@@ -1,5 +1,5 @@
 import { differentiate as appendBackward, type BackwardGraph } from '../autodiff/differentiate.ts';
-import { makeBatch } from '../data/index.ts';
+import { fixedBatchOf, makeBatch } from '../data/index.ts';
 import { isFloat } from '../graph/data-type.ts';
 import { suggest } from '../graph/did-you-mean.ts';
 import { UsageError } from '../graph/errors.ts';
@@ -49,15 +49,18 @@ export interface DifferentiatedModel {
  * Throws GradientError for operators without a gradient on the path, UsageError for unknown names.
  */
 export async function differentiate(model: Model, options: DifferentiateOptions): Promise<DifferentiatedModel> {
-  const { runtime, size = 1 } = options;
+  const { runtime } = options;
   const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
+  const size = options.size ?? fixedBatchOf(inputs) ?? 1;
   const batch = await makeBatch(requestShapes(inputs, options.shapes), inputs, {
     size,
     vocabulary: vocabularies(model, inputs),
   });
   const bound = await bindShapes(runtime, model, batch.inputs);
   const binding = withoutDataContents(bound.graph, bound.binding, batch.inputs);
-  const plan = planLoss(bound.graph, binding, { kind: lossKindOf(model, options.loss), output: options.output });
+  const kind = lossKindOf(model, options.loss);
+  const planned = planLoss(bound.graph, binding, { kind, output: options.output });
+  const plan = kind === 'auto' || options.loss === kind ? planned : { ...planned, reason: `${kind}, as the file says` };
   const lossGraph = attachLoss(bound.graph, binding, plan);
   const wrt = resolveNames(model, bound.graph, binding, options.wrt ?? ['parameters']);
   const backward = appendBackward(lossGraph.graph, lossGraph.binding, {

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { decodeNpy, requestFromArrays } from '../../src/data/index.ts';
+import { decodeNpy } from '../../src/data/index.ts';
 import type { TensorStatistics } from '../../src/flow/statistics.ts';
 import { readModelSource } from '../../src/readers/index.ts';
 import { openSource } from '../../src/runtime/node/files.ts';

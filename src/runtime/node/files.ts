@@ -58,7 +58,7 @@ export async function readBytes(path: string): Promise<Uint8Array> {
  */
 export async function writeFileSafely(
   path: string,
-  content: Uint8Array | string,
+  content: Uint8Array | string | readonly Uint8Array[],
   options: { overwrite?: boolean } = {},
 ): Promise<void> {
   const existing = await statOrNothing(path);
@@ -75,7 +75,8 @@ export async function writeFileSafely(
     const file = await open(temporary, 'wx');
     try {
       if (existing) await file.chmod(existing.mode & 0o777);
-      await file.writeFile(content);
+      const parts = typeof content === 'string' || content instanceof Uint8Array ? [content] : content;
+      for (const part of parts) await file.appendFile(part);
       await file.sync();
     } finally {
       await file.close();
