@@ -23,6 +23,17 @@ export interface BackwardEdge {
   readonly contribution: string;
 }
 
+/** A gradient within a node that its rule keeps for measurement. */
+export interface ExposedGradient {
+  readonly node: string;
+  readonly label: string;
+  /** Which of several: the direction of a recurrent node. */
+  readonly index: number;
+  readonly value: string;
+  /** The rescaled values between it and the loss. */
+  readonly rescaledBy: readonly string[];
+}
+
 /** A graph with its backward pass. */
 export interface BackwardGraph {
   /** Forward, loss and backward nodes in topological order. */
@@ -39,6 +50,8 @@ export interface BackwardGraph {
   /** Value → the value that holds its gradient. */
   readonly gradients: ReadonlyMap<string, string>;
   readonly edges: readonly BackwardEdge[];
+  /** Gradients within recurrent nodes, when asked for. */
+  readonly exposed: readonly ExposedGradient[];
 }
 
 export interface DifferentiateOptions {
@@ -53,6 +66,8 @@ export interface DifferentiateOptions {
   readonly tables?: GradientTables;
   /** Keep the size of derivatives far in a saturating function's tails, at the price of a few more nodes. */
   readonly exactTails?: boolean;
+  /** Keep gradients within recurrent nodes for measurement. */
+  readonly expose?: boolean;
 }
 
 /**
@@ -71,7 +86,7 @@ export function differentiate(graph: Graph, binding: Binding, options: Different
   }
   const path = findPath(builder.graph, binding, options.loss, options.wrt, tables, options.opset);
   const rescale = new RescalePlan(builder, path, options.rescaleAt ?? []);
-  const sweep = new ReverseSweep(builder, binding, rescale, options.exactTails ?? false);
+  const sweep = new ReverseSweep(builder, binding, rescale, options);
 
   const seed = builder.input(builder.uniqueName('gradient_seed'), loss.type, []);
   if (path.values.has(loss.name)) sweep.start(loss, seed);
@@ -87,24 +102,26 @@ export function differentiate(graph: Graph, binding: Binding, options: Different
     rescaledBy: rescale.passedBy,
     gradients,
     edges: sweep.edges,
+    exposed: sweep.exposed,
   };
 }
 
 /** The reverse sweep: contributions meet at each value, are summed there, and go on to the node that made it. */
 class ReverseSweep {
   readonly edges: BackwardEdge[] = [];
+  readonly exposed: ExposedGradient[] = [];
   private readonly contributions = new Map<string, Value[]>();
   private readonly gradients = new Map<string, Value>();
   private readonly builder: GraphBuilder;
   private readonly binding: Binding;
   private readonly rescale: RescalePlan;
-  private readonly exactTails: boolean;
+  private readonly options: DifferentiateOptions;
 
-  constructor(builder: GraphBuilder, binding: Binding, rescale: RescalePlan, exactTails: boolean) {
+  constructor(builder: GraphBuilder, binding: Binding, rescale: RescalePlan, options: DifferentiateOptions) {
     this.builder = builder;
     this.binding = binding;
     this.rescale = rescale;
-    this.exactTails = exactTails;
+    this.options = options;
   }
 
   start(loss: Value, seed: Value): void {
@@ -187,7 +204,7 @@ class ReverseSweep {
       g: builder,
       node,
       attributes: new AttributeReader(node),
-      exactTails: this.exactTails,
+      exactTails: this.options.exactTails ?? false,
       content,
       integers: (value) => {
         const tensor = content(value);
@@ -201,6 +218,12 @@ class ReverseSweep {
         );
       },
       extraOutput: (index, type, shape) => builder.extraOutput(node, index, type, shape),
+      expose: this.options.expose
+        ? (label, index, value) => {
+            const rescaledBy = this.rescale.after(node);
+            this.exposed.push({ node: node.name, label, index, value: value.name, rescaledBy });
+          }
+        : undefined,
       refuse: (reason, hint) => {
         throw new GradientError(`the gradient of ${node.op} is not available here: ${reason}`, {
           code: 'unsupported-operator',

@@ -49,7 +49,8 @@ export class RescalePlan {
       .reduce((value, passed) => this.builder.div(value, this.factors.get(passed)!), contribution);
   }
 
-  private after(node: Node): readonly string[] {
+  /** The rescaled values that the gradients of a node's outputs have passed. */
+  after(node: Node): readonly string[] {
     let longest: readonly string[] = [];
     for (const output of node.outputs) {
       const passed = this.passedBy.get(output);

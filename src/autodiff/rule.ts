@@ -40,6 +40,11 @@ export interface Tools {
   content(value: Value): Tensor | undefined;
   /** An optional output of this node (indices, saved statistics), which the forward pass then computes as well. */
   extraOutput(index: number, type: DataType, shape: readonly number[]): Value;
+  /**
+   * Keeps an inner gradient for measurement: the gradient at each step of a recurrence. Absent unless measuring.
+   * `index` tells apart what a node has several of: directions.
+   */
+  readonly expose?: (label: string, index: number, value: Value) => void;
   /** Refuses this node's gradient with a reason. */
   refuse(reason: string, hint?: string): never;
 }

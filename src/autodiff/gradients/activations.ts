@@ -101,8 +101,8 @@ export const activations: Record<string, Rule> = {
   })),
 };
 
-// σ′(cX) = E / (1 + E)², E = e^(−c|X|): full relative precision in both tails, where onnxruntime's Sigmoid is clamped
-function bell(g: GraphBuilder, X: Value, c: number): Value {
+/** σ′(cX) = E / (1 + E)², E = e^(−c|X|): full relative precision in both tails, where onnxruntime's Sigmoid is clamped. */
+export function bell(g: GraphBuilder, X: Value, c: number): Value {
   const E = g.exp(g.scale(g.abs(X), -c));
   const denominator = g.shift(E, 1);
   return g.div(g.div(E, denominator), denominator);

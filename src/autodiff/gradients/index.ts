@@ -8,6 +8,7 @@ import { indexing } from './indexing.ts';
 import { matrices } from './matrices.ts';
 import { normalization } from './normalization.ts';
 import { pooling } from './pooling.ts';
+import { recurrent } from './recurrent/index.ts';
 import { reductions } from './reductions.ts';
 import { shapes } from './shapes.ts';
 import { softmax } from './softmax.ts';
@@ -27,6 +28,7 @@ export const differentiable: Record<string, Rule> = {
   ...pooling,
   ...normalization,
   ...softmax,
+  ...recurrent,
 };
 
 /** The three tables of this project. */
