@@ -22,11 +22,16 @@ export function runTool(path, args) {
   run(process.execPath, [inRoot('node_modules', path), ...args]);
 }
 
-/** Installs what package-lock.json says unless it is there already. No install scripts: nothing here needs one. */
+/**
+ * Installs what package-lock.json says unless it is there already. No install scripts: nothing here needs one.
+ * Not `npm ci`: it refuses a lock file that does not list the optional packages of every other platform, and a registry
+ * mirror that lacks them writes such lock files.
+ */
 export function install() {
   if (isInstalled()) return;
-  process.stderr.write('$ npm ci --ignore-scripts\n');
-  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { shell: process.platform === 'win32' });
+  const args = ['install', '--ignore-scripts', '--no-save', '--no-audit', '--no-fund'];
+  process.stderr.write(`$ npm ${args.join(' ')}\n`);
+  run('npm', args, { shell: process.platform === 'win32' });
 }
 
 /** npm keeps what it installed in node_modules/.package-lock.json: every package must be there in its version. */
