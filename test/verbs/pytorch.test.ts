@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { decodeNpy } from '../../src/data/index.ts';
 import type { TensorStatistics } from '../../src/flow/statistics.ts';
+import type { Graph } from '../../src/graph/graph.ts';
 import { readModelSource } from '../../src/readers/index.ts';
 import { openSource } from '../../src/runtime/node/files.ts';
 import { nodeRuntime } from '../../src/runtime/node/onnxruntime.ts';
@@ -13,12 +14,14 @@ const here = dirname(fileURLToPath(import.meta.url));
 const own = join(here, '../fixtures/torch');
 const shared = join(here, '../../../shared/fixtures/torch');
 const folders = [own, shared].filter((folder) => existsSync(folder));
-const pattern = /^(mlp_|plainconv34_|resnet18_quarter|vgg11_bn_quarter)/;
+/** Networks with an operator whose gradient is not written yet. */
+const unwritten = new Set(['conv_misc_ops']);
 const networks = new Map(
   folders
     .flatMap((folder) => readdirSync(folder).map((file) => [file, folder] as const))
-    .filter(([file]) => file.endsWith('.values.json') && pattern.test(file))
-    .map(([file, folder]) => [file.replace('.values.json', ''), folder] as const),
+    .filter(([file]) => file.endsWith('.values.json'))
+    .map(([file, folder]) => [file.replace('.values.json', ''), folder] as const)
+    .filter(([name]) => !unwritten.has(name)),
 );
 
 interface Truth {
@@ -65,11 +68,13 @@ describe.skipIf(networks.size === 0)('gradient flow equals PyTorch', () => {
         Math.max(1e-3, 3 * (expected.float32_rel_err ?? 0)),
       );
     }
+    const fromData = dependentOn(model.graph, 'input');
     const measured = new Map(profile.values.map((value) => [value.name, value]));
     let compared = 0;
     for (const [valueName, expected] of Object.entries(values)) {
       const value = measured.get(valueName);
-      if (!expected.grad) continue;
+      // What is computed from parameters alone (a transposed weight) is no signal on its way to the output.
+      if (!expected.grad || !fromData.has(valueName)) continue;
       expect(value, `value ${valueName} is measured`).toBeDefined();
       compare(`value ${valueName}`, value!.value, expected.value, 1e-3);
       compare(`gradient of ${valueName}`, value!.gradient, expected.grad, 1e-3);
@@ -78,6 +83,14 @@ describe.skipIf(networks.size === 0)('gradient flow equals PyTorch', () => {
     expect(compared).toBeGreaterThan(0);
   });
 });
+
+function dependentOn(graph: Graph, input: string): Set<string> {
+  const dependent = new Set([input]);
+  for (const node of graph.nodes) {
+    if (node.inputs.some((name) => dependent.has(name))) for (const name of node.outputs) dependent.add(name);
+  }
+  return dependent;
+}
 
 function compare(what: string, measured: TensorStatistics, expected: Truth, tolerance: number): void {
   for (const [key, got] of [
@@ -90,5 +103,8 @@ function compare(what: string, measured: TensorStatistics, expected: Truth, tole
       allowed,
     );
   }
-  expect(Math.abs(measured.zeroFraction - expected.fraction_zero), `${what}: zero fraction`).toBeLessThanOrEqual(1e-3);
+  // A bias of attention's keys moves all scores alike, so a third of this gradient is rounding only, or exactly zero.
+  const rounding = what.endsWith('in_proj_bias') ? 1 / 3 : 1e-3;
+  const zeros = Math.abs(measured.zeroFraction - expected.fraction_zero);
+  expect(zeros, `${what}: zero fraction`).toBeLessThanOrEqual(rounding);
 }
