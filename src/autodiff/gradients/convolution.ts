@@ -186,11 +186,14 @@ function filterGradientByProduct(
   const spatial = range(windows.length);
   const none = [0, 0];
   let shiftedX = [
-    g.pad(
-      exchangeFirstTwo(g, X),
-      [...none, ...windows.map((window) => window.before)],
-      [...none, ...windows.map((window) => Math.max(0, paddingAfter(window)))],
-    ),
+    {
+      taps: [] as number[],
+      part: g.pad(
+        exchangeFirstTwo(g, X),
+        [...none, ...windows.map((window) => window.before)],
+        [...none, ...windows.map((window) => Math.max(0, paddingAfter(window)))],
+      ),
+    },
   ];
   // The last axis first: its strided copies are the slow ones, and so are made once.
   for (const axis of [...spatial].reverse()) {
@@ -198,8 +201,11 @@ function filterGradientByProduct(
     const steps = split && axis === 0 ? [0] : range(window.kernel);
     const stride = split && axis === 0 ? 1 : window.stride;
     const length = split && axis === 0 ? spanOf(window) : (window.output - 1) * stride + 1;
-    shiftedX = shiftedX.flatMap((part) =>
-      steps.map((k) => g.slice(part, [axis + 2], [k * window.dilation], [k * window.dilation + length], [stride])),
+    shiftedX = steps.flatMap((k) =>
+      shiftedX.map(({ taps, part }) => ({
+        taps: [k, ...taps],
+        part: g.slice(part, [axis + 2], [k * window.dilation], [k * window.dilation + length], [stride]),
+      })),
     );
   }
   const [first] = windows as [Window];
@@ -212,28 +218,31 @@ function filterGradientByProduct(
       )
     : [transposed];
 
+  // Rows stand as [filters, taps of dY] and [channels, taps of X]: the product is in the filter's own layout at once.
+  const Ys = rows(g, shiftedY, group);
+  const Xs = rows(
+    g,
+    shiftedX.map(({ part }) => part),
+    group,
+  );
   const product =
     group === 1
-      ? g.gemm(rows(g, g.concat(shiftedY, 0)), rows(g, g.concat(shiftedX, 0)), { transB: true })
-      : g.matmul(rowsByGroup(g, shiftedY, group), g.transposeMatrix(rowsByGroup(g, shiftedX, group)));
-
-  // [group, taps of dY, filters, taps of X (last axis slowest), channels] → [filters, channels, kernel]
-  const onY = split ? kernel[0]! : 1;
-  const onX = [...kernel].reverse();
-  if (split) onX[onX.length - 1] = 1;
-  const parts = g.reshape(product, [group, onY, filters / group, ...onX, channels]);
-  const tapAxes = spatial.map((axis) => 2 + windows.length - axis);
-  return g.reshape(g.transpose(parts, [0, 2, 3 + windows.length, 1, ...tapAxes]), shape);
+      ? g.gemm(g.reshape(Ys, Ys.shape.slice(1)), g.reshape(Xs, Xs.shape.slice(1)), { transB: true })
+      : g.matmul(Ys, g.transposeMatrix(Xs));
+  const onY = shiftedY.length;
+  const parts = g.reshape(product, [filters, onY, channels, sizeOf(kernel) / onY]);
+  return g.reshape(onY > 1 ? g.transpose(parts, [0, 2, 1, 3]) : parts, shape);
 }
 
-function rows(g: GraphBuilder, X: Value): Value {
-  return g.reshape(X, [X.shape[0]!, sizeOf(X.shape.slice(1))]);
-}
-
-/** Parts [channels, batch, space] as one tensor [group, parts·channels/group, batch·space]. */
-function rowsByGroup(g: GraphBuilder, parts: readonly Value[], group: number): Value {
-  const grouped = parts.map((part) => g.reshape(part, [group, part.shape[0]! / group, sizeOf(part.shape.slice(1))]));
-  return g.concat(grouped, 1);
+/** Shifted copies [channels, batch, space] as rows [group, channels/group · copies, batch · space], copies fastest. */
+function rows(g: GraphBuilder, copies: readonly Value[], group: number): Value {
+  const [channels, ...rest] = copies[0]!.shape as [number, ...number[]];
+  const columns = sizeOf(rest);
+  const stacked = g.concat(
+    copies.map((copy) => g.reshape(copy, [channels, 1, columns])),
+    1,
+  );
+  return g.reshape(stacked, [group, (channels / group) * copies.length, columns]);
 }
 
 function exchangeFirstTwo(g: GraphBuilder, X: Value): Value {
