@@ -184,12 +184,12 @@ function filterGradientByProduct(
 ): Value {
   const [filters, channels, ...kernel] = shape as [number, number, ...number[]];
   const spatial = range(windows.length);
-  const none = [0, 0];
+  const none = [0, 0, 0];
   let shiftedX = [
     {
       taps: [] as number[],
       part: g.pad(
-        exchangeFirstTwo(g, X),
+        channelsFirst(g, X),
         [...none, ...windows.map((window) => window.before)],
         [...none, ...windows.map((window) => Math.max(0, paddingAfter(window)))],
       ),
@@ -204,17 +204,17 @@ function filterGradientByProduct(
     shiftedX = steps.flatMap((k) =>
       shiftedX.map(({ taps, part }) => ({
         taps: [k, ...taps],
-        part: g.slice(part, [axis + 2], [k * window.dilation], [k * window.dilation + length], [stride]),
+        part: g.slice(part, [axis + 3], [k * window.dilation], [k * window.dilation + length], [stride]),
       })),
     );
   }
   const [first] = windows as [Window];
   const slack = first.dilation * (first.kernel - 1);
   const rest = spatial.slice(1).map(() => 0);
-  const transposed = exchangeFirstTwo(g, dY);
+  const transposed = channelsFirst(g, dY);
   const shiftedY = split
     ? range(first.kernel).map((k) =>
-        g.pad(transposed, [0, 0, k * first.dilation, ...rest], [0, 0, slack - k * first.dilation, ...rest]),
+        g.pad(transposed, [...none, k * first.dilation, ...rest], [...none, slack - k * first.dilation, ...rest]),
       )
     : [transposed];
 
@@ -225,24 +225,23 @@ function filterGradientByProduct(
     shiftedX.map(({ part }) => part),
     group,
   );
-  const product =
-    group === 1
-      ? g.gemm(g.reshape(Ys, Ys.shape.slice(1)), g.reshape(Xs, Xs.shape.slice(1)), { transB: true })
-      : g.matmul(Ys, g.transposeMatrix(Xs));
+  const product = group === 1 ? g.gemm(Ys, Xs, { transB: true }) : g.matmul(Ys, g.transposeMatrix(Xs));
   const onY = shiftedY.length;
   const parts = g.reshape(product, [filters, onY, channels, sizeOf(kernel) / onY]);
   return g.reshape(onY > 1 ? g.transpose(parts, [0, 2, 1, 3]) : parts, shape);
 }
 
-/** Shifted copies [channels, batch, space] as rows [group, channels/group · copies, batch · space], copies fastest. */
+/** Shifted copies [channels, 1, batch, …space] as rows ([group,] channels/group · copies, batch · space), copies fastest. */
 function rows(g: GraphBuilder, copies: readonly Value[], group: number): Value {
-  const [channels, ...rest] = copies[0]!.shape as [number, ...number[]];
-  const columns = sizeOf(rest);
-  const stacked = g.concat(
-    copies.map((copy) => g.reshape(copy, [channels, 1, columns])),
-    1,
-  );
-  return g.reshape(stacked, [group, (channels / group) * copies.length, columns]);
+  const [channels, , ...rest] = copies[0]!.shape as [number, number, ...number[]];
+  const matrix = [(channels / group) * copies.length, sizeOf(rest)];
+  return g.reshape(g.concat(copies, 1), group === 1 ? matrix : [group, ...matrix]);
+}
+
+/** [batch, channels, …space] as [channels, 1, batch, …space]: room on axis 1 for the shifted copies. */
+function channelsFirst(g: GraphBuilder, X: Value): Value {
+  const [batch, channels, ...space] = X.shape as [number, number, ...number[]];
+  return g.reshape(exchangeFirstTwo(g, X), [channels, 1, batch, ...space]);
 }
 
 function exchangeFirstTwo(g: GraphBuilder, X: Value): Value {
