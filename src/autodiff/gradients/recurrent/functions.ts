@@ -111,6 +111,24 @@ const table: Record<string, Entry> = {
 };
 
 /**
+ * k · f′(X) for Y = f(X), where kY = k · Y is at hand: one pass over all steps less, for k σ′ = kY (1 − Y) and
+ * k tanh′ = k − kY · Y. What is saturated keeps its size when `exact`.
+ */
+export function slopeTimes(
+  g: GraphBuilder,
+  f: CellFunction,
+  { X, Y, k, kY }: Record<'X' | 'Y' | 'k' | 'kY', Value>,
+  exact: boolean,
+): Value {
+  if (!exact && f.name === 'sigmoid') return g.mul(kY, g.sub(one(g, Y), Y));
+  if (!exact && f.name === 'tanh') return g.sub(k, g.mul(kY, Y));
+  return g.mul(
+    k,
+    f.derivative(g, () => X, Y, exact),
+  );
+}
+
+/**
  * The activation functions of a recurrent node, `perDirection.length` for each direction. Numbers of activation_alpha
  * and activation_beta are used up in order by the functions that take them. Refuses functions it does not know.
  */

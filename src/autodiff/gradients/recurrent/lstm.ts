@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../../graph/builder.ts';
 import type { Value } from '../../../graph/graph.ts';
 import { type Context, type Rule, rule } from '../../rule.ts';
+import { type CellFunction, slopeTimes } from './functions.ts';
 import { scan } from './scan.ts';
 import {
   affine,
@@ -41,23 +42,24 @@ export const LSTM: Rule = rule('X W R B? sequence_lens? initial_h? initial_c? P?
   };
 });
 
+/** Diagonal weights from the cell state to i, o and f, [H] each. */
+type Peepholes = readonly [Value, Value, Value];
+
 interface LstmGradient extends CellGradient {
   readonly initialC: () => Value;
   readonly P: () => Value;
 }
 
-/** What the forward pass computed in every step, [T, N, H] each. */
+/** What a step's gradients are multiples of, [T, N, H] each, and the cell states. */
 interface Cell {
-  readonly i: Value;
-  readonly o: Value;
-  readonly f: Value;
-  readonly candidate: Value;
-  /** c_{t−1}, c_t and h(c_t). */
+  /** da_i / ε, da_o / δ, da_f / ε, da_g / ε. */
+  readonly factors: readonly [Value, Value, Value, Value];
+  /** What δ adds to ε, without a peephole: o h′(c_t). */
+  readonly intoCell: Value;
+  readonly forget: Value;
+  /** c_{t−1} and c_t. */
   readonly before: Value;
   readonly after: Value;
-  readonly output: Value;
-  /** Derivatives at i, o, f, candidate and h. */
-  readonly slopes: readonly [Value, Value, Value, Value, Value];
 }
 
 function backward(context: LstmContext, direction: Direction): LstmGradient {
@@ -66,23 +68,15 @@ function backward(context: LstmContext, direction: Direction): LstmGradient {
   const { N, H } = sizes;
   const initialC = initial_c ? takeDirection(g, initial_c, direction.index) : g.full([N, H], 0, X.type);
   const dYc = dY_c ? takeDirection(g, dY_c, direction.index) : g.full([N, H], 0, X.type);
-  const peepholes = P && g.split(takeDirection(g, P, direction.index), [H, H, H], 0);
+  const peepholes = P && (g.split(takeDirection(g, P, direction.index), [H, H, H], 0) as [Value, Value, Value]);
   const cell = once(() => recompute(context, direction, initialC, peepholes));
   const swept = once(() => {
-    const { i, o, f, candidate, before: cBefore, output, slopes } = cell();
-    const [iSlope, oSlope, fSlope, gSlope, hSlope] = slopes;
-    const factors = [
-      g.mul(candidate, iSlope),
-      g.mul(output, oSlope),
-      g.mul(cBefore, fSlope),
-      g.mul(i, gSlope),
-    ] as const;
-    let intoCell = g.mul(o, hSlope);
-    let forget = f;
+    const { factors } = cell();
+    let { intoCell, forget } = cell();
     if (peepholes) {
-      const [pi, po, pf] = peepholes as [Value, Value, Value];
+      const [pi, po, pf] = peepholes;
       intoCell = g.plus(intoCell, g.mul(factors[1], po));
-      forget = g.plus(f, g.plus(g.mul(factors[0], pi), g.mul(factors[2], pf)));
+      forget = g.plus(forget, g.plus(g.mul(factors[0], pi), g.mul(factors[2], pf)));
     }
     const inputs = [
       maskSteps(g, valid, g.concat(factors, 2)),
@@ -119,8 +113,7 @@ function backward(context: LstmContext, direction: Direction): LstmGradient {
     initialC: () => swept().initialC,
     P: () => {
       const [di, doutput, df] = g.split(swept().da, [H, H, H, H], 1) as [Value, Value, Value, Value];
-      const { before: cBefore, after } = cell();
-      const [earlier, own] = [rows(g, cBefore), rows(g, after)];
+      const [earlier, own] = [rows(g, cell().before), rows(g, cell().after)];
       const terms = [g.mul(di, earlier), g.mul(doutput, own), g.mul(df, earlier)];
       return g.concat(
         terms.map((term) => g.reduceSum(term, [0], false)),
@@ -135,74 +128,86 @@ function recompute(
   { g, exactTails }: LstmContext,
   direction: Direction,
   initialC: Value,
-  peepholes: readonly Value[] | undefined,
+  peepholes: Peepholes | undefined,
 ): Cell {
-  const { W, R, X, before, valid, functions, sizes, reverse } = direction;
+  const { W, R, X, before: hBefore, after: hidden, functions, sizes } = direction;
   const { T, N, H } = sizes;
-  const [gate, input, output] = functions as [(typeof functions)[0], (typeof functions)[0], (typeof functions)[0]];
+  const [gate, input, output] = functions as [CellFunction, CellFunction, CellFunction];
   const bias = plusOptional(g, direction.Wb, direction.Rb);
-  const product = affine(g, g.concat([X, before], 1), g.concat([W, R], 1), bias);
+  const product = affine(g, g.concat([X, hBefore], 1), g.concat([W, R], 1), bias);
   const parts = g.split(g.reshape(product, [T, N, 4 * H]), [H, H, H, H], 2);
   let [ai, ao, af] = parts as [Value, Value, Value];
   const ag = parts[3]!;
   const candidate = input.apply(g, ag);
-
-  let cBefore: Value;
-  let after: Value;
-  if (peepholes) {
-    const [pi, po, pf] = peepholes as [Value, Value, Value];
-    const inputs = [ai, af, candidate, ...(valid ? [valid] : [])];
-    after = scan(g, { states: [initialC], inputs, backwards: reverse }, (s, [c], [a, b, u, present]) => {
-      const i = gate.apply(s, s.plus(a!, s.mul(c!, pi)));
-      const f = gate.apply(s, s.plus(b!, s.mul(c!, pf)));
-      const next = s.plus(s.mul(f, c!), s.mul(i, u!));
-      const kept = present ? s.where(present, next, c!) : next;
-      return { states: [kept], outputs: [kept] };
-    }).outputs[0]!;
-    cBefore = stateBefore(g, after, initialC, { reverse, lengths: undefined });
-    ai = g.plus(ai, g.mul(cBefore, pi));
-    af = g.plus(af, g.mul(cBefore, pf));
-    ao = g.plus(ao, g.mul(after, po));
+  let states = peepholes && peepholeStates(g, direction, { ai, af, candidate, initialC, peepholes });
+  if (states && peepholes) {
+    const [pi, po, pf] = peepholes;
+    ai = g.plus(ai, g.mul(states.before, pi));
+    af = g.plus(af, g.mul(states.before, pf));
+    ao = g.plus(ao, g.mul(states.after, po));
   }
-  const i = gate.apply(g, ai);
-  const f = gate.apply(g, af);
-  if (!peepholes) {
-    [cBefore, after] = cellStates(g, maskSteps(g, valid, f, 1), maskSteps(g, valid, g.mul(i, candidate)), {
-      initialC,
-      reverse,
-    });
-  }
-  const o = gate.apply(g, ao);
-  const hc = output.apply(g, after!);
-  const slope = (fn: typeof gate, A: Value, Y: Value) => fn.derivative(g, () => A, Y, exactTails);
+  const [i, o, f] = [gate.apply(g, ai), gate.apply(g, ao), gate.apply(g, af)];
+  const added = g.mul(i, candidate);
+  states ??= cellStates(g, direction, { f, added, initialC });
+  const { before, kept, after } = states;
+  const hc = output.apply(g, after);
+  const slope = (fn: CellFunction, X: Value, Y: Value, k: Value, kY: Value) =>
+    slopeTimes(g, fn, { X, Y, k, kY }, exactTails);
   return {
-    i,
-    o,
-    f,
-    candidate,
-    before: cBefore!,
-    after: after!,
-    output: hc,
-    slopes: [
-      slope(gate, ai, i),
-      slope(gate, ao, o),
-      slope(gate, af, f),
-      slope(input, ag, candidate),
-      slope(output, after!, hc),
+    factors: [
+      slope(gate, ai, i, candidate, added),
+      slope(gate, ao, o, hc, hidden),
+      slope(gate, af, f, before, kept),
+      slope(input, ag, candidate, i, added),
     ],
+    intoCell: slope(output, after, hc, o, hidden),
+    forget: f,
+    before,
+    after,
   };
 }
 
-/** c_{t−1} and c_t of c_t = f c_{t−1} + u: the two nodes a step cannot do without. */
+interface CellStates {
+  /** c_{t−1}, f c_{t−1} and c_t. */
+  readonly before: Value;
+  readonly kept: Value;
+  readonly after: Value;
+}
+
+/** c_t = f c_{t−1} + i g, where f and i g are known: two nodes per step. */
 function cellStates(
   g: GraphBuilder,
-  f: Value,
-  u: Value,
-  { initialC, reverse }: { initialC: Value; reverse: boolean },
-): [Value, Value] {
-  const { outputs } = scan(g, { states: [initialC], inputs: [f, u], backwards: reverse }, (s, [c], [keep, add]) => {
-    const kept = s.mul(keep!, c!);
-    return { states: [s.plus(kept, add!)], outputs: [c!] };
+  { valid, reverse }: Direction,
+  { f, added, initialC }: { f: Value; added: Value; initialC: Value },
+): CellStates {
+  const keep = maskSteps(g, valid, f, 1);
+  const add = maskSteps(g, valid, added);
+  const { outputs } = scan(g, { states: [initialC], inputs: [keep, add], backwards: reverse }, (s, [c], parts) => {
+    const kept = s.mul(parts[0]!, c!);
+    return { states: [s.plus(kept, parts[1]!)], outputs: [kept] };
   });
-  return [outputs[0]!, g.plus(g.mul(f, outputs[0]!), u)];
+  const kept = outputs[0]!;
+  const after = g.plus(kept, add);
+  return { before: stateBefore(g, after, initialC, { reverse, lengths: undefined }), kept, after };
+}
+
+/** With peepholes the gates i and f see c_{t−1}, so they are part of the recurrence. */
+function peepholeStates(
+  g: GraphBuilder,
+  { valid, reverse, functions }: Direction,
+  given: Record<'ai' | 'af' | 'candidate' | 'initialC', Value> & { peepholes: Peepholes },
+): CellStates {
+  const { ai, af, candidate, initialC, peepholes } = given;
+  const gate = functions[0]!;
+  const [pi, , pf] = peepholes;
+  const inputs = [ai, af, candidate, ...(valid ? [valid] : [])];
+  const { outputs } = scan(g, { states: [initialC], inputs, backwards: reverse }, (s, [c], [a, b, u, present]) => {
+    const i = gate.apply(s, s.plus(a!, s.mul(c!, pi)));
+    const kept = s.mul(gate.apply(s, s.plus(b!, s.mul(c!, pf))), c!);
+    const next = s.plus(kept, s.mul(i, u!));
+    const after = present ? s.where(present, next, c!) : next;
+    return { states: [after], outputs: [kept, after] };
+  });
+  const [kept, after] = outputs as [Value, Value];
+  return { before: stateBefore(g, after, initialC, { reverse, lengths: undefined }), kept, after };
 }
