@@ -1,5 +1,6 @@
 import type { DataType } from './data-type.ts';
 import type { Attribute, Graph, Node, Origin, Value } from './graph.ts';
+import { collectNames } from './subgraphs.ts';
 import { type Tensor, tensorOf } from './tensor.ts';
 
 /** Operators whose result is not a function of their inputs: two of them are never the same node. */
@@ -10,6 +11,11 @@ const notPure = new Set(
     'BatchNormalization',
   ]),
 );
+
+/** Whether a node's result is a function of its inputs alone. */
+export function isPure(node: Node): boolean {
+  return !notPure.has(node.op);
+}
 
 /** An output of a node that is being added. */
 export type OutputSpec = readonly [type: DataType, shape: readonly number[]];
@@ -28,11 +34,18 @@ export class Assembler {
   scope = '';
   private readonly known = new Map<string, string[]>();
   private readonly constants = new Map<string, Value>();
-  private readonly names = new Set<string>();
-  private readonly counters = new Map<string, number>();
+  private readonly names: Set<string>;
+  private readonly counters: Map<string, number>;
+  private readonly outer: Assembler | undefined;
 
-  /** Starts an empty graph, or continues `graph` whose values are given with concrete shapes. */
-  constructor(graph?: Graph, values: Iterable<Value> = []) {
+  /**
+   * Starts an empty graph, or continues `graph` whose values are given with concrete shapes. A subgraph of the graph that
+   * `outer` builds may read what is there, and its names differ from all names there.
+   */
+  constructor(graph?: Graph, values: Iterable<Value> = [], outer?: Assembler) {
+    this.outer = outer;
+    this.names = outer?.names ?? new Set();
+    this.counters = outer?.counters ?? new Map();
     this.graph = graph ?? {
       name: 'graph',
       inputs: [],
@@ -42,11 +55,9 @@ export class Assembler {
       values: new Map(),
     };
     this.values = new Map(Array.from(values, (value) => [value.name, value]));
-    for (const input of this.graph.inputs) this.names.add(input.name);
-    for (const name of this.graph.initializers.keys()) this.names.add(name);
+    collectNames(this.graph, this.names);
     for (const node of this.graph.nodes) {
       this.names.add(node.name);
-      for (const output of node.outputs) this.names.add(output);
       const key = keyOf(node);
       if (key !== undefined && !this.known.has(key)) this.known.set(key, node.outputs);
     }
@@ -94,9 +105,14 @@ export class Assembler {
 
   /** The value of a name. Throws when its type and shape are not known. */
   value(name: string): Value {
-    const value = this.values.get(name);
+    const value = this.find(name);
     if (!value) throw new Error(`the type and shape of value "${name}" are not known`);
     return value;
+  }
+
+  /** The value of a name, here or around here, if its type and shape are known. */
+  find(name: string): Value | undefined {
+    return this.values.get(name) ?? this.outer?.find(name);
   }
 
   /**
@@ -159,7 +175,7 @@ export class Assembler {
 }
 
 function keyOf(node: Node): string | undefined {
-  if (notPure.has(node.op)) return undefined;
+  if (!isPure(node)) return undefined;
   const attributes: string[] = [];
   for (const name of Object.keys(node.attributes).sort()) {
     const attribute = node.attributes[name]!;

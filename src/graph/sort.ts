@@ -1,8 +1,8 @@
 import { nearest } from './did-you-mean.ts';
 import { ReaderError } from './errors.ts';
 import type { Graph, Node } from './graph.ts';
-import { subgraphsOf } from './onnx/attributes.ts';
 import { carriedNames } from './onnx/proto.ts';
+import { freeNames, subgraphsOf } from './subgraphs.ts';
 
 /**
  * Puts the nodes of a graph and its subgraphs in topological order, keeping the given order where it already is one.
@@ -25,12 +25,12 @@ export function sortGraph(graph: Graph, file: string, outer: ReadonlySet<string>
     });
   };
 
-  const inner = graph.nodes.some((node) => subgraphsOf(node.attributes).length > 0);
+  const inner = graph.nodes.some((node) => subgraphsOf(node).length > 0);
   const visible = inner ? new Set([...outer, ...given, ...makers.keys()]) : outer;
   const reads = new Map<Node, string[]>();
   for (const node of graph.nodes) {
     const names = node.inputs.filter((name) => name !== '');
-    for (const subgraph of subgraphsOf(node.attributes)) {
+    for (const subgraph of subgraphsOf(node)) {
       sortGraph(subgraph, file, visible);
       names.push(...freeNames(subgraph));
     }
@@ -69,22 +69,6 @@ function makersOf(graph: Graph, file: string): Map<string, Node> {
     }
   }
   return makers;
-}
-
-/** Values that a subgraph reads from the scopes around it. */
-export function freeNames(graph: Graph): Set<string> {
-  const own = new Set([
-    ...graph.inputs.map(({ name }) => name),
-    ...graph.initializers.keys(),
-    ...carriedNames(graph),
-    ...graph.nodes.flatMap(({ outputs }) => outputs),
-  ]);
-  const read = new Set(graph.outputs.map(({ name }) => name));
-  for (const node of graph.nodes) {
-    for (const name of node.inputs) read.add(name);
-    for (const subgraph of subgraphsOf(node.attributes)) for (const name of freeNames(subgraph)) read.add(name);
-  }
-  return new Set([...read].filter((name) => name !== '' && !own.has(name)));
 }
 
 /** Depth-first, with its own stack: a chain of 100 000 nodes must not exhaust the call stack. */

@@ -1,8 +1,7 @@
 import { type DataType, typeOfCode } from '../data-type.ts';
 import { ReaderError } from '../errors.ts';
 import type { Attribute, Graph, Node, ValueInfo } from '../graph.ts';
-import { subgraphsOf } from '../onnx/attributes.ts';
-import { freeNames } from '../sort.ts';
+import { readNames } from '../subgraphs.ts';
 import { type Tensor, tensorOf } from '../tensor.ts';
 
 /** What the contexts of one model have in common. */
@@ -54,8 +53,7 @@ export class UpgradeContext {
     for (const { name } of graph.outputs) this.read.add(name);
     for (const node of graph.nodes) {
       for (const output of node.outputs) this.makers.set(output, { ...node, inputs: [...node.inputs] });
-      for (const input of node.inputs) this.read.add(input);
-      for (const subgraph of subgraphsOf(node.attributes)) for (const name of freeNames(subgraph)) this.read.add(name);
+      for (const name of readNames(node)) this.read.add(name);
     }
   }
 

@@ -1,7 +1,6 @@
-import { isMessage } from '@bufbuild/protobuf';
-import { AttributeProtoSchema } from 'onnx-buf';
 import { type Attribute, DIALECT_OPSET, type Graph, type Model, type Node } from '../graph.ts';
-import { isOpaque, isTensor, subgraphsOf } from '../onnx/attributes.ts';
+import { isOpaque, isTensor } from '../onnx/attributes.ts';
+import { collectNames, subgraphsOf } from '../subgraphs.ts';
 import { type Tensor, tensorOf } from '../tensor.ts';
 import { type Shared, UpgradeContext } from './context.ts';
 import { upgrades } from './upgrades.ts';
@@ -24,9 +23,9 @@ export function normalizeModel(model: Model, file: string, sort: () => void): vo
 }
 
 /** Constant nodes as initializers of the same name, their names in `constants`. Sparse and exotic ones stay nodes. */
-function foldConstants(graph: Graph, constants: Set<string>): void {
+export function foldConstants(graph: Graph, constants: Set<string>): void {
   graph.nodes = graph.nodes.filter((node) => {
-    for (const subgraph of subgraphsOf(node.attributes)) foldConstants(subgraph, constants);
+    for (const subgraph of subgraphsOf(node)) foldConstants(subgraph, constants);
     if (node.op !== 'Constant' || node.domain !== '') return true;
     const [name] = node.outputs;
     const tensor = constantTensor(node.attributes);
@@ -63,21 +62,11 @@ function constantTensor(attributes: Record<string, Attribute>): Tensor | undefin
   }
 }
 
-/** Adds every value name of a graph and its subgraphs to `names`. */
-export function collectNames(graph: Graph, names: Set<string>): void {
-  for (const { name } of graph.inputs) names.add(name);
-  for (const name of graph.initializers.keys()) names.add(name);
-  for (const node of graph.nodes) {
-    for (const output of node.outputs) names.add(output);
-    for (const subgraph of subgraphsOf(node.attributes)) collectNames(subgraph, names);
-  }
-}
-
 /** Brings the nodes of a graph and its subgraphs from `opset` to the dialect's form, in place. */
 export function upgradeGraph(graph: Graph, opset: number, shared: Shared, outer?: UpgradeContext): void {
   const context = new UpgradeContext(graph, shared, outer);
   const nodes = graph.nodes.flatMap((node) => {
-    for (const subgraph of subgraphsOf(node.attributes)) upgradeGraph(subgraph, opset, shared, context);
+    for (const subgraph of subgraphsOf(node)) upgradeGraph(subgraph, opset, shared, context);
     return upgradeNode(node, opset, context);
   });
   graph.nodes = nodes;
@@ -87,21 +76,8 @@ function upgradeNode(node: Node, opset: number, context: UpgradeContext): Node[]
   if (node.domain !== '') return [node];
   const step = Object.hasOwn(upgrades, node.op) ? upgrades[node.op]!.find(({ since }) => since > opset) : undefined;
   if (step === undefined) return [node];
-  const reference = Object.entries(node.attributes).find(([, value]) => isReference(value));
-  if (reference !== undefined) {
-    throw context.refuse(
-      node,
-      `its attribute "${reference[0]}" is a parameter of the function around it and became an input in a later opset`,
-      `export the model again with opset_version=${DIALECT_OPSET}`,
-    );
-  }
   const changed = step.apply(node, context) ?? [node];
   return changed.flatMap((next) => upgradeNode(next, step.since, context));
-}
-
-/** Whether an attribute takes its value from the call of the model-local function it stands in. */
-function isReference(value: Attribute): boolean {
-  return isOpaque(value) && isMessage(value.opaque, AttributeProtoSchema) && value.opaque.refAttrName !== '';
 }
 
 /** Gives nameless nodes `<op>_<k>` and repeated names a number; statistics and errors refer to nodes by name. */
@@ -110,7 +86,7 @@ function nameNodes(graph: Graph, taken: Set<string>, counts: Map<string, number>
   const visit = (part: Graph): void => {
     for (const node of part.nodes) {
       all.push(node);
-      for (const subgraph of subgraphsOf(node.attributes)) visit(subgraph);
+      for (const subgraph of subgraphsOf(node)) visit(subgraph);
     }
   };
   visit(graph);

@@ -167,11 +167,3 @@ export function isOpaque(value: Attribute): value is { readonly opaque: unknown 
 export function isTensor(value: Attribute): value is Tensor {
   return typeof value === 'object' && 'dims' in value && 'data' in value;
 }
-
-/** The subgraphs among a node's attributes. */
-export function subgraphsOf(attributes: Record<string, Attribute>): Graph[] {
-  return Object.values(attributes).flatMap((value): Graph[] => {
-    if (Array.isArray(value)) return value.filter((item): item is Graph => typeof item === 'object');
-    return typeof value === 'object' && 'nodes' in value ? [value] : [];
-  });
-}

@@ -6,7 +6,7 @@ import { DIALECT_OPSET, type Graph, type Model, NEWEST_OPSET, type Node } from '
 import { sortGraph } from '../sort.ts';
 import { decodeAttribute } from './attributes.ts';
 import { resolveExternalData, type Sibling } from './external-data.ts';
-import { upgradeFunctions } from './functions.ts';
+import { inlineFunctions } from './functions.ts';
 import { decodeTensor } from './tensor-codec.ts';
 import { decodeValueInfo } from './value-info.ts';
 
@@ -21,8 +21,8 @@ export interface DecodeOptions {
 }
 
 /**
- * Reads an ONNX model and brings it to the project's dialect: opset at least 21, constants folded, nodes sorted and
- * named. Initializers that the file also lists as inputs are not repeated among the graph's inputs.
+ * Reads an ONNX model and brings it to the project's dialect: opset at least 21, model-local functions inlined, constants
+ * folded, nodes sorted and named. Initializers that the file also lists as inputs are not repeated among the graph's inputs.
  * Throws ReaderError for files that are broken, outside opset 7 to 26, or miss their external weights.
  */
 export async function decodeModel(bytes: Uint8Array, { name, sibling }: DecodeOptions): Promise<Model> {
@@ -46,8 +46,9 @@ export async function decodeModel(bytes: Uint8Array, { name, sibling }: DecodeOp
     name,
     source: proto,
   };
-  upgradeFunctions(proto, name);
-  normalizeModel(model, name, () => sortGraph(model.graph, name));
+  const sort = () => sortGraph(model.graph, name);
+  normalizeModel(model, name, sort);
+  if (inlineFunctions(model, proto, name)) sort();
   return model;
 }
 

@@ -1,0 +1,116 @@
+import { isPure } from '../graph/assembler.ts';
+import type { DataType } from '../graph/data-type.ts';
+import type { Binding, BoundValue, Graph, Model, Node } from '../graph/graph.ts';
+import { takeKnownBranches } from '../graph/inline.ts';
+import { dependentOn } from '../graph/subgraphs.ts';
+import { sizeOf, type Tensor, toNumbers } from '../graph/tensor.ts';
+import { settleCeilMode } from './ceil-mode.ts';
+import type { Runtime } from './runtime.ts';
+
+/** Integer tensors up to this size keep their content: shapes, axes, indices. */
+const CONTENT_LIMIT = 4096;
+
+/**
+ * The binding of a graph with concrete inputs; `changing` are values given anew for every run. Takes known branches,
+ * in place. What of `also` the graph computes is put into the map.
+ */
+export async function measureGraph(
+  runtime: Runtime,
+  model: Model,
+  feeds: ReadonlyMap<string, Tensor>,
+  changing: readonly string[],
+  also: Map<string, Tensor> = new Map(),
+): Promise<Binding> {
+  const { graph } = model;
+  for (;;) {
+    const binding = await measureOnce(runtime, model, feeds, also);
+    const varying = varyingNames(graph, changing);
+    const conditionOf = (name: string): boolean | undefined => {
+      const content = varying.has(name) ? undefined : binding.get(name)?.content;
+      return content?.data.length === 1 ? Boolean(content.data[0]) : undefined;
+    };
+    if (!takeKnownBranches(graph, conditionOf)) return binding;
+  }
+}
+
+/** The values whose numbers differ between runs: what depends on `changing` or on a random draw. */
+export function varyingNames(graph: Graph, changing: readonly string[]): Set<string> {
+  const drawn = graph.nodes
+    .filter((node) => !isPure(node))
+    .flatMap((node) => node.outputs.filter((name) => name !== ''));
+  return dependentOn(graph, [...changing, ...drawn]);
+}
+
+async function measureOnce(
+  runtime: Runtime,
+  model: Model,
+  feeds: ReadonlyMap<string, Tensor>,
+  also: Map<string, Tensor>,
+): Promise<Binding> {
+  const { graph } = model;
+  const computed = graph.nodes.flatMap((node) => node.outputs.filter((name) => name !== ''));
+  const shapeNodes: Node[] = computed.map((name, i) => ({
+    name: `shape_probe_${i}`,
+    op: 'Shape',
+    domain: '',
+    inputs: [name],
+    outputs: [`shape_probe:${name}`],
+    attributes: {},
+  }));
+  const probed: Graph = {
+    ...graph,
+    nodes: [...graph.nodes, ...shapeNodes],
+    outputs: [...computed, ...shapeNodes.map((node) => node.outputs[0]!)].map((name) => ({ name })),
+  };
+  const session = await runtime.load({ ...model, graph: probed }, { optimization: 'none' });
+  try {
+    const inferred = new Map(session.outputs.map((output) => [output.name, output]));
+    const binding: Binding = new Map();
+    for (const [name, tensor] of graph.initializers) binding.set(name, boundTensor(name, tensor));
+    for (const [name, tensor] of feeds) binding.set(name, { name, type: tensor.type, shape: tensor.dims });
+
+    // Under ceil_mode inferred shapes may be wrong: see settleCeilMode.
+    const trusted = !graph.nodes.some((node) => node.attributes.ceil_mode === 1);
+    const fetches: string[] = [];
+    for (const name of computed) {
+      const info = inferred.get(name);
+      if (info?.type === undefined) continue; // sequences, maps and optionals never carry a gradient here
+      if (!trusted || !isConcrete(info.shape)) fetches.push(`shape_probe:${name}`);
+      const isSmall = isIndexType(info.type) && (!isConcrete(info.shape) || sizeOf(info.shape) <= CONTENT_LIMIT);
+      if (isSmall || also.has(name)) fetches.push(name);
+    }
+    const fetched = fetches.length > 0 ? await session.run(feeds, fetches) : new Map<string, Tensor>();
+    for (const name of computed) {
+      const info = inferred.get(name);
+      if (info?.type === undefined) continue;
+      const measured = fetched.get(`shape_probe:${name}`);
+      const shape = measured ? toNumbers(measured) : (info.shape as readonly number[]);
+      const content = isIndexType(info.type) ? fetched.get(name) : undefined;
+      binding.set(name, {
+        name,
+        type: info.type,
+        shape,
+        content: sizeOf(shape) <= CONTENT_LIMIT ? content : undefined,
+      });
+      if (also.has(name)) also.set(name, fetched.get(name)!);
+    }
+    settleCeilMode(graph, binding);
+    return binding;
+  } finally {
+    await session.release();
+  }
+}
+
+function boundTensor(name: string, tensor: Tensor): BoundValue {
+  const small = sizeOf(tensor.dims) <= CONTENT_LIMIT;
+  return { name, type: tensor.type, shape: tensor.dims, content: small ? tensor : undefined };
+}
+
+/** An unknown rank arrives here as no dimensions at all, as a scalar's shape does: that counts as unknown. */
+function isConcrete(shape: readonly (number | string)[] | undefined): shape is readonly number[] {
+  return shape !== undefined && shape.length > 0 && shape.every((dim) => typeof dim === 'number' && dim >= 0);
+}
+
+function isIndexType(type: DataType): boolean {
+  return type === 'int64' || type === 'int32' || type === 'bool';
+}
