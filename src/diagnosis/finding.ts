@@ -23,6 +23,8 @@ export interface Finding {
   readonly explanation: string;
   /** Layers, values or parameters, nearest the cause first. */
   readonly where: readonly string[];
+  /** What the finding rests on, in words: the deciding numbers, the threshold and where it comes from. */
+  readonly basis: string;
   /** Every number the finding rests on, thresholds included. */
   readonly evidence: Readonly<Record<string, number | string>>;
   readonly causes: readonly Cause[];

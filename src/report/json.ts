@@ -27,6 +27,7 @@ export function reportOf({ model, probe, profile, diagnosis }: ReportSubject) {
     model: {
       name: model.name,
       format: model.format,
+      ...(model.opset === undefined ? {} : { opset: model.opset }),
       parameters: model.parameters,
       operators: Object.fromEntries(Object.entries(model.operators).sort(([a], [b]) => (a < b ? -1 : 1))),
     },
@@ -50,17 +51,20 @@ export function reportOf({ model, probe, profile, diagnosis }: ReportSubject) {
     parameters: profile.parameters.map(parameterEntry),
     flow: profile.values.map((value) => flowEntry(value, profile)),
     attribution: attributionEntry(diagnosis.attribution, profile),
-    findings: diagnosis.findings.map(({ rule, severity, title, explanation, where, evidence, causes, remedies }) => ({
-      rule,
-      severity,
-      title,
-      where,
-      evidence,
-      causes,
-      remedies: remedies.map(({ id }) => id),
-      explanation,
-      remedyDetails: remedies,
-    })),
+    findings: diagnosis.findings.map(
+      ({ rule, severity, title, explanation, basis, where, evidence, causes, remedies }) => ({
+        rule,
+        severity,
+        title,
+        where,
+        evidence,
+        causes,
+        remedies: remedies.map(({ id }) => id),
+        explanation,
+        basis,
+        remedyDetails: remedies,
+      }),
+    ),
   };
 }
 

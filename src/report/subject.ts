@@ -13,8 +13,10 @@ export interface ReportSubject {
 
 export interface ModelDescription {
   readonly name: string;
-  /** For people: `ONNX opset 14`, `network spec`. */
+  /** Id of the format: `onnx`, `spec`. */
   readonly format: string;
+  /** Opset the file was written in, for ONNX. */
+  readonly opset?: number;
   /** Number of trained numbers. */
   readonly parameters: number;
   readonly operators: Readonly<Record<string, number>>;

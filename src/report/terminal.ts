@@ -7,7 +7,7 @@ import { skipShares } from './merges.ts';
 import { counted, median, showDecades, showNumber, showPercent } from './numbers.ts';
 import { Page, type TerminalOptions } from './page.ts';
 import { reasonFor } from './reasons.ts';
-import type { ReportSubject } from './subject.ts';
+import type { ModelDescription, ReportSubject } from './subject.ts';
 
 export type { TerminalOptions } from './page.ts';
 
@@ -56,13 +56,14 @@ function mainFinding({ diagnosis: { findings, attribution } }: ReportSubject): F
 
 function describeModel(page: Page, { model, profile }: ReportSubject): void {
   const layers = profile.layers.filter((layer) => layer.mixes).length || profile.layers.length;
-  const facts = `${formatName(model.format)}, ${counted(layers, 'layer')}, ${counted(model.parameters, 'parameter')}`;
+  const facts = `${formatName(model)}, ${counted(layers, 'layer')}, ${counted(model.parameters, 'parameter')}`;
   const name = page.name(model.name, Math.max(12, page.width - facts.length - 3));
   page.beside([name, facts]);
 }
 
-function formatName(format: string): string {
-  return { onnx: 'ONNX', spec: 'network spec' }[format] ?? format;
+function formatName({ format, opset }: ModelDescription): string {
+  if (format === 'onnx') return opset === undefined ? 'ONNX' : `ONNX opset ${opset}`;
+  return format === 'spec' ? 'network spec' : format;
 }
 
 function describeProbe(page: Page, { probe, profile }: ReportSubject): void {
@@ -107,7 +108,7 @@ function explain(page: Page, { diagnosis, profile }: ReportSubject, main: Findin
   for (const { node, op } of diagnosis.attribution?.blockedBy.slice(0, 3) ?? []) {
     page.field('blocked at', `${node} (${op})`);
   }
-  page.field('evidence', evidenceOf(main), page.paint.dim);
+  page.field('rests on', main.basis, page.paint.dim);
 }
 
 /** Kinds of factors by what they did, the largest first; what rounds to nothing is left out. */
@@ -158,23 +159,8 @@ function listOthers(page: Page, findings: readonly Finding[]): void {
     const { red, yellow, cyan } = page.paint;
     const paint = { error: red, warning: yellow, info: cyan }[finding.severity];
     page.lead(marks[finding.severity], `${finding.rule}: ${finding.title}`, paint);
-    const line = page.clean(evidenceOf(finding));
-    if (line !== '') page.raw(page.paint.dim(`  ${shortenEnd(line, page.width - 2, page.ellipsis)}`));
+    page.text(finding.basis, page.paint.dim);
   });
   const more = findings.length - MOST_FINDINGS;
   if (more > 0) page.text(`and ${counted(more, 'more finding')}: --format json has all`, page.paint.dim);
-}
-
-/** `effective decades -5.9, error threshold -3, layers 11`. */
-function evidenceOf({ evidence }: Finding): string {
-  return Object.entries(evidence)
-    .map(([key, value]) => {
-      const words = key.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
-      return `${words} ${typeof value === 'number' ? showNumber(value) : value}`;
-    })
-    .join(', ');
-}
-
-function shortenEnd(text: string, width: number, ellipsis: string): string {
-  return text.length <= width ? text : `${text.slice(0, width - ellipsis.length).trimEnd()}${ellipsis}`;
 }

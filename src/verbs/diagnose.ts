@@ -86,6 +86,7 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
     model: {
       name: model.name,
       format: model.format,
+      opset: model.format === 'onnx' ? model.sourceOpset : undefined,
       parameters: parameters.reduce((sum, name) => sum + sizeOf(graph.initializers.get(name)!.dims), 0),
       operators: countOperators(model),
     },

@@ -132,6 +132,7 @@ export function findingOf(parts: Partial<Finding> = {}): Finding {
     title: "the first layer (hidden.0) receives 10^-6.0 of the output's gradient",
     explanation: 'The chain rule multiplies one derivative per layer.',
     where: ['hidden.0'],
+    basis: '-0.6 decades per layer; an error from -3 decades on',
     evidence: { totalDecades: -6, errorThreshold: -3 },
     causes: [{ kind: 'activation-derivative', decades: -6, share: 1 }],
     remedies: [{ id: 'use-relu', action: 'ReLU in place of the activation', changes: 'the model' }],

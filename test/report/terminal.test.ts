@@ -42,7 +42,7 @@ describe('the terminal report', () => {
                                                     functions
                    weights                   +0.2
                    evenly: -1.5 in each of 4 layers
-        evidence   total decades -6, error threshold -3
+        rests on   -0.6 decades per layer; an error from -3 decades on
         try        use-relu   ReLU in place of the activation (changes the model)
       "
     `);

@@ -32,6 +32,7 @@ export const deadUnits: DiagnosisRule = {
         explanation:
           'A ReLU whose input is never positive has derivative 0 for every sample: its weights receive no gradient and stay as they are.',
         where: worst.map((value) => value.layer || value.name),
+        basis: `${top.units!.dead} of ${top.units!.units} units never active in ${chances(top)} chances each; a warning above half (SageMaker Debugger), an error where nothing passes`,
         evidence: {
           layers: sick.length,
           layersWhollyDead: whole.length,

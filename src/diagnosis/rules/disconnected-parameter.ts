@@ -19,6 +19,7 @@ export const disconnectedParameter: DiagnosisRule = {
         explanation:
           'The parameter is unused, feeds only another output, or lies behind an operator whose derivative is zero everywhere.',
         where: names,
+        basis: `${loose.length} of ${profile.parameters.length} parameters`,
         evidence: { disconnected: loose.length, parameters: profile.parameters.length },
         causes: [],
         remedies: hints('connect-parameter'),

@@ -35,6 +35,7 @@ export const explodingGradient: DiagnosisRule = {
           ? `${factorKinds[main.kind]} account for +${main.decades.toFixed(1)} of +${decades.toFixed(1)} decades over ${depth} layers: a factor above 1 per layer compounds with depth.`
           : '',
         where: worst.slice(0, 5).map(({ layer }) => layer.layer),
+        basis: `${(depth > 1 ? decades / (depth - 1) : decades).toFixed(2)} decades per layer over ${depth} layers; an error from +${ERROR_DECADES} decades on where more than one layer takes part; ${profile.seen.batch} samples`,
         evidence: {
           totalDecades: attribution.totalDecades,
           effectiveDecades: decades,

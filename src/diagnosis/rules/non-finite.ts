@@ -21,6 +21,7 @@ export const nonFinite: DiagnosisRule = {
         explanation:
           'Every later sum or product with a NaN is NaN, and one update with it destroys the weights: find the first place, not the loudest.',
         where: [...source.where, ...affected.slice(0, 5)],
+        basis: `any NaN or infinity in the loss or a gradient is an error; loss ${profile.loss}; ${profile.seen.batch} samples`,
         evidence: { loss: profile.loss, firstIn: source.pass, ...source.counts, parametersAffected: affected.length },
         causes: [],
         remedies:

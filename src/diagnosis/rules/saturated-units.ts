@@ -26,6 +26,7 @@ export const saturatedUnits: DiagnosisRule = {
         title: `${percent(top.units!.saturatedFraction)} of ${top.node || top.name} is saturated${sick.length > 1 ? `, and ${sick.length - 1} more layers` : ''}`,
         explanation: `Where |z| is large the derivative of ${top.op.toLowerCase()} is nearly zero; the root mean square of this layer's derivatives is ${(10 ** decades).toPrecision(2)}.`,
         where: sick.map((value) => value.layer || value.name),
+        basis: `saturated: a derivative below ${SATURATION} of its maximum (|z| > 5 for sigmoid); a warning above half of the elements (DeepDiagnosis), an error from ${ERROR_DECADES} decades on; ${profile.seen.batch} samples`,
         evidence: {
           layers: sick.length,
           saturatedFraction: top.units!.saturatedFraction,

@@ -39,6 +39,7 @@ export const vanishingGradient: DiagnosisRule = {
           ? `The weights of ${bottleneck.layers.join(', ')} alone take ${(decades - bottleneck.remaining).toFixed(1)} decades; they receive a full gradient themselves and usually grow within a few steps.`
           : explain(main?.kind, main?.decades ?? 0, decades, depth),
         where: transient ? bottleneck.layers : worst.slice(0, 5).map(({ layer }) => layer.layer),
+        basis: basisOf(decades, bottleneck.remaining, depth, profile.seen.batch),
         evidence: {
           totalDecades: attribution.totalDecades,
           effectiveDecades: decades,
@@ -74,6 +75,14 @@ function explain(kind: keyof typeof factorKinds | undefined, part: number, total
   return why[kind] ? `${share}: ${why[kind]}.` : `${share}.`;
 }
 
+function basisOf(decades: number, remaining: number, depth: number, samples: number): string {
+  const perLayer = depth > 1 ? decades / (depth - 1) : decades;
+  const scale = -1 / (perLayer * Math.LN10);
+  const rate = `${perLayer.toFixed(2)} decades per layer: it falls to 1/e every ${scale.toPrecision(2)} layers`;
+  const open = remaining > decades + 0.05 ? `; without the small weights ${remaining.toFixed(1)} remain` : '';
+  return `${rate}${open}; an error from ${ERROR_DECADES} decades on (AutoTrainer's 1e-3); ${samples} samples`;
+}
+
 /** Nothing at all arrives. Zero weights that receive a gradient themselves open after one step; anything else stays. */
 function exactlyZero({ profile, attribution }: Required<Case>): Finding[] {
   const blocks = attribution!.blockedBy;
@@ -99,6 +108,7 @@ function exactlyZero({ profile, attribution }: Required<Case>): Finding[] {
         ? 'A zero-initialized layer receives a gradient itself and opens with the first step: this is a common initialization.'
         : 'A product with a factor that is exactly zero is zero: no learning rate and no number of steps changes it.',
       where: names,
+      basis: `every one of ${profile.values.at(-1)!.gradient.count} elements is exactly zero, with rescaling against underflow; ${profile.seen.batch} samples`,
       evidence: { totalDecades: Number.NEGATIVE_INFINITY, blockedNodes: blocks.length },
       causes: [...new Set(blocks.map(({ kind }) => kind))].map((kind) => ({
         kind,
