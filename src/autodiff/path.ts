@@ -1,6 +1,7 @@
 import { isFloat } from '../graph/data-type.ts';
 import { GradientError } from '../graph/errors.ts';
 import type { Binding, Graph, Node } from '../graph/graph.ts';
+import { readNames } from '../graph/subgraphs.ts';
 import type { GradientTables } from './tables.ts';
 
 /** The part of a graph through which gradient flows from the loss to what is asked for. */
@@ -12,24 +13,20 @@ export interface GradientPath {
 }
 
 /**
- * Finds the nodes on the gradient's path. An operator without a gradient off the path is no obstacle;
- * on it, a GradientError names the node, the operator, the reason and a value it blocks.
+ * The values whose gradient depends on a requested one, each with the name of such a one: one is enough to say what a
+ * missing gradient blocks.
  */
-export function findPath(
+export function dependents(
   graph: Graph,
   binding: Binding,
-  loss: string,
   wrt: Iterable<string>,
   tables: GradientTables,
-  opset: number,
-): GradientPath {
-  // Which requested value each value depends on: one name is enough to say what a missing gradient blocks.
+): Map<string, string> {
   const dependsOn = new Map<string, string>();
   for (const name of wrt) if (carriesGradient(binding, name)) dependsOn.set(name, name);
-
   for (const node of graph.nodes) {
     if (tables.isZero(node)) continue;
-    const source = node.inputs.find((name) => dependsOn.has(name));
+    const source = readNames(node).find((name) => dependsOn.has(name));
     if (source === undefined) continue;
     for (const output of node.outputs) {
       if (output !== '' && carriesGradient(binding, output) && !dependsOn.has(output)) {
@@ -37,13 +34,28 @@ export function findPath(
       }
     }
   }
+  return dependsOn;
+}
 
+/**
+ * Finds the nodes on the gradient's path from `targets` to `wrt`. An operator without a gradient off the path is no
+ * obstacle; on it, a GradientError names the node, the operator, the reason and a value it blocks.
+ */
+export function findPath(
+  graph: Graph,
+  binding: Binding,
+  targets: Iterable<string>,
+  wrt: Iterable<string>,
+  tables: GradientTables,
+  opset: number,
+): GradientPath {
+  const dependsOn = dependents(graph, binding, wrt, tables);
   const values = new Set<string>();
   const nodes: Node[] = [];
-  if (dependsOn.has(loss)) values.add(loss);
+  for (const target of targets) if (dependsOn.has(target)) values.add(target);
   for (const node of [...graph.nodes].reverse()) {
     if (!node.outputs.some((output) => values.has(output)) || tables.isZero(node)) continue;
-    const inputs = node.inputs.filter((name) => dependsOn.has(name));
+    const inputs = readNames(node).filter((name) => dependsOn.has(name));
     if (inputs.length === 0) continue;
     if (!tables.find(node)) throw missingRule(node, tables, opset, dependsOn.get(inputs[0]!)!);
     nodes.push(node);

@@ -1,5 +1,6 @@
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Node, Value } from '../graph/graph.ts';
+import { readNames } from '../graph/subgraphs.ts';
 import type { GradientPath } from './path.ts';
 
 /**
@@ -25,7 +26,7 @@ export class RescalePlan {
     }
     for (const node of [...path.nodes].reverse()) {
       const after = this.after(node);
-      for (const input of node.inputs) {
+      for (const input of readNames(node)) {
         if (!path.values.has(input)) continue;
         const own = this.factors.has(input) ? [...after, input] : after;
         const known = this.passedBy.get(input);
