@@ -141,8 +141,19 @@ export class GraphBuilder extends Assembler {
     const axes = range(X.shape.length).filter(
       (axis) => axis < extra || (shape[axis - extra] === 1 && X.shape[axis] !== 1),
     );
-    const leadingOnly = axes.length === extra;
-    return this.reshape(this.reduceSum(X, axes, !leadingOnly), shape);
+    if (axes.length === extra && shape.length > 0) return this.sumLeading(X, shape);
+    return this.reshape(this.reduceSum(X, axes), shape);
+  }
+
+  /** Σ over all axes before `shape`, as a row of ones times a matrix: onnxruntime does it 3 to 20 times as fast. */
+  private sumLeading(X: Value, shape: readonly number[]): Value {
+    const columns = sizeOf(shape);
+    const rows = sizeOf(X.shape) / Math.max(1, columns);
+    if ((X.type !== 'float32' && X.type !== 'float64') || rows === 0 || columns === 0) {
+      return this.reduceSum(X, range(X.shape.length - shape.length), false);
+    }
+    const ones = this.full([1, rows], 1, X.type);
+    return this.reshape(this.gemm(ones, this.reshape(X, [rows, columns])), shape);
   }
 
   concat(parts: readonly Value[], axis: number): Value {
