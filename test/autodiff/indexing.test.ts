@@ -172,39 +172,7 @@ describe('GatherElements', () => {
   });
 });
 
-describe('scatters and n-dimensional gathers', () => {
-  it('ScatterElements hides what it overwrites, or adds, against differences', async () => {
-    const updates = { name: 'updates', shape: [2, 3] };
-    const distinctIndices = ints('indices', [0, 2, -2, 1, -4, 3], [2, 3]);
-    const data = { name: 'data', shape: [4, 3] };
-    await checkNode({ op: 'ScatterElements', inputs: [data, distinctIndices, updates] });
-    const along = { ...data, shape: [2, 4] };
-    const repeated = ints('indices', [0, 2, 2, 1, -3, 1], [2, 3]);
-    const add = { axis: -1, reduction: 'add' };
-    await checkNode({ op: 'ScatterElements', inputs: [along, repeated, updates], attributes: add });
-  });
-
-  it('ScatterND hides what it overwrites, or adds, against differences', async () => {
-    const data = { name: 'data', shape: [4, 3, 2] };
-    await checkNode({
-      op: 'ScatterND',
-      inputs: [data, ints('indices', [3, 0, -3], [3, 1]), { name: 'updates', shape: [3, 3, 2] }],
-    });
-    await checkNode({
-      op: 'ScatterND',
-      inputs: [data, ints('indices', [3, 0, 1, 2, 1, 2], [1, 3, 2]), { name: 'updates', shape: [1, 3, 2] }],
-      attributes: { reduction: 'add' },
-    });
-  });
-
-  it('refuses reductions whose gradient is not written', async () => {
-    const indices = { shape: [1], data: [1], type: 'int64' as const };
-    const options = { attributes: { reduction: 'max' } };
-    await expect(
-      pullBack('ScatterElements', { data: [1, 2], indices, updates: [3] }, undefined, options),
-    ).rejects.toThrow(/its reduction is "max"/);
-  });
-
+describe('n-dimensional gathers and other choices', () => {
   it('GatherND by whole and partial indices, with batches, against differences', async () => {
     await checkNode({ op: 'GatherND', inputs: [X([3, 4]), ints('indices', [0, 1, 2, -1, 0, 1], [3, 2])] });
     await checkNode({ op: 'GatherND', inputs: [X([3, 4, 2]), ints('indices', [2, 0, -1, 2], [2, 2, 1])] });

@@ -1,4 +1,5 @@
 import type { Value } from '../../graph/graph.ts';
+import { normalizeAxis, range } from '../../graph/shapes.ts';
 import { toNumbers } from '../../graph/tensor.ts';
 import { type Context, type Rule, rule, type Tools } from '../rule.ts';
 
@@ -61,12 +62,36 @@ export const arithmetic: Record<string, Rule> = {
   // dX = dY in X's type; a cast through integers has no gradient, and the engine does not come here
   Cast: rule('X -> Y', ({ X, dY, g }) => ({ X: () => g.cast(dY, X.type) })),
   CastLike: rule('X target -> Y', ({ X, dY, g }) => ({ X: () => g.cast(dY, X.type), target: () => null })),
+  // Y = (x − zero point) · scale: dscale = dY · (x − zero point), summed over the elements that share a scale
+  DequantizeLinear: rule('x x_scale x_zero_point? -> y', (context) => ({ x_scale: () => dequantizedScale(context) })),
   // dX = dY · mask / (1 − ratio) in training, dY otherwise
   Dropout: rule('X ratio? training_mode? -> Y mask?', (context) => ({
     X: () => dropout(context),
     ratio: () => context.refuse('dropout’s ratio is not a parameter: its gradient is not written'),
   })),
 };
+
+function dequantizedScale(context: Context<'x x_scale x_zero_point? -> y'>): Value {
+  const { x, x_scale, x_zero_point, y, dy, g, node, attributes } = context;
+  const axis = normalizeAxis(attributes.number('axis', 1), Math.max(2, y.shape.length));
+  const { block_size = 0 } = node.attributes as { block_size?: number };
+  const settings = { axis: attributes.number('axis', 1), ...(block_size ? { block_size } : {}) };
+  // x − zero point is what the operator gives for scale 1.
+  const ones = g.full(x_scale.shape, 1, x_scale.type);
+  const centred = g.add('DequantizeLinear', [x, ones, x_zero_point], [[dy.type, dy.shape]], settings)[0]!;
+  const slope = g.mul(dy, centred);
+  const rank = y.shape.length;
+  if (block_size === 0) {
+    const perAxis = x_scale.shape.length === 1 && rank > 0 && x_scale.shape[0] === y.shape[axis];
+    const axes = range(rank).filter((i) => !perAxis || i !== axis);
+    return g.reshape(g.reduceSum(slope, axes), x_scale.shape);
+  }
+  const blocks = x_scale.shape[axis]!;
+  const missing = y.shape.map((dim, i) => (i === axis ? blocks * block_size - dim : 0));
+  const padded = g.pad(slope, new Array<number>(rank).fill(0), missing);
+  const split = padded.shape.flatMap((dim, i) => (i === axis ? [blocks, block_size] : [dim]));
+  return g.reshape(g.reduceSum(g.reshape(padded, split), [axis + 1]), x_scale.shape);
+}
 
 function powBase({ X, B, Y, dY, g, content }: Context<'X B -> Y'>): Value | null {
   const exponents = content(B);

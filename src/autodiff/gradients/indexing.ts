@@ -1,8 +1,9 @@
 import type { GraphBuilder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/graph.ts';
 import { normalizeAxis, range } from '../../graph/shapes.ts';
-import { sizeOf, tensorOf, toNumbers } from '../../graph/tensor.ts';
-import { type Context, type Rule, rule, type Tools } from '../rule.ts';
+import { tensorOf, toNumbers } from '../../graph/tensor.ts';
+import { type Context, type Rule, rule } from '../rule.ts';
+import { slicePlaces } from './scattering.ts';
 
 /** More runs than this and a scatter is cheaper than slices. */
 const MOST_RUNS = 8;
@@ -27,34 +28,10 @@ export const indexing: Record<string, Rule> = {
   GatherElements: rule('X indices -> Y', ({ X, indices, dY, g, attributes }) => ({
     X: () => g.scatterAdd(g.zerosLike(X), indices, dY, normalizeAxis(attributes.number('axis', 0), X.shape.length)),
   })),
+  // dX = dY at the elements kept
+  Compress: rule('input condition -> output', (context) => ({ input: () => uncompress(context) })),
   // dX = dY added up at the indices
   GatherND: rule('X indices -> Y', (context) => ({ X: () => ungatherND(context) })),
-  // ddata = dY where nothing was written (everywhere for reduction add), dupdates = dY at the indices
-  ScatterElements: rule('data indices updates -> Y', (context) => {
-    const { indices, updates, dY, g, attributes } = context;
-    const axis = normalizeAxis(attributes.number('axis', 0), dY.shape.length);
-    const spec = [dY.type, dY.shape] as const;
-    return {
-      data: () =>
-        addsUpdates(context) ? dY : g.add('ScatterElements', [dY, indices, g.zerosLike(updates)], [spec], { axis })[0]!,
-      updates: () => {
-        addsUpdates(context);
-        return g.add('GatherElements', [dY, indices], [[dY.type, updates.shape]], { axis })[0]!;
-      },
-    };
-  }),
-  // ddata = dY where nothing was written (everywhere for reduction add), dupdates = dY at the indices
-  ScatterND: rule('data indices updates -> Y', (context) => {
-    const { indices, updates, dY, g } = context;
-    const spec = [dY.type, dY.shape] as const;
-    return {
-      data: () => (addsUpdates(context) ? dY : g.add('ScatterND', [dY, indices, g.zerosLike(updates)], [spec])[0]!),
-      updates: () => {
-        addsUpdates(context);
-        return g.add('GatherND', [dY, indices], [[dY.type, updates.shape]])[0]!;
-      },
-    };
-  }),
   // dX = dValues at the places they were taken from
   TopK: rule('X K -> Values Indices?', ({ X, Values, Indices, dValues, g, attributes, extraOutput }) => ({
     X: () => {
@@ -94,13 +71,6 @@ export const indexing: Record<string, Rule> = {
     },
   })),
 };
-
-/** Whether updates are added; without reduction they replace. Refuses products and extrema. */
-function addsUpdates({ attributes, refuse }: Tools): boolean {
-  const reduction = attributes.string('reduction', 'none');
-  if (reduction !== 'none' && reduction !== 'add') refuse(`its reduction is "${reduction}"`, 'reduction none or add');
-  return reduction === 'add';
-}
 
 function unslice({ X, starts, axes, steps, Y, dY, g, integers }: Context<'X starts ends axes? steps? -> Y'>): Value {
   if (g.size(Y) === 0) return g.zerosLike(X);
@@ -207,29 +177,29 @@ function ungather({ X, indices, dY, g, content, attributes }: Context<'X indices
   return g.scatterAdd(g.zerosLike(X), g.expand(g.reshape(indices, column), rows), gradient, axis);
 }
 
-/**
- * Indices name slices of X: they are counted in slices and scattered along one axis. Not by ScatterND: onnxruntime adds
- * in parallel there, and loses additions where indices repeat (measured with version 1.30).
- */
-function ungatherND({ X, indices, dY, g, attributes }: Context<'X indices -> Y'>): Value {
-  const batchRank = attributes.number('batch_dims', 0);
-  const named = indices.shape.at(-1)!;
-  const batch = X.shape.slice(0, batchRank);
-  const dims = X.shape.slice(batchRank, batchRank + named);
-  const slices = sizeOf(X.shape.slice(batchRank + named));
-  const count = sizeOf(indices.shape.slice(0, -1));
-
-  const strides = dims.map((_, i) => sizeOf(dims.slice(i + 1)));
-  const wrapped = g.binary('Mod', indices, g.ints(dims));
-  let places = g.reduceSum(g.mul(wrapped, g.ints(strides)), [indices.shape.length - 1]);
-  if (batchRank > 0) {
-    const first = range(sizeOf(batch)).map((i) => i * sizeOf(dims));
-    const rank = places.shape.length;
-    places = g.plus(places, g.constant(tensorOf('int64', [...batch, ...new Array(rank - batchRank).fill(1)], first)));
+/** The condition must be known: another batch may keep another number of elements. */
+function uncompress({ input: X, condition, doutput, g, content, attributes, refuse }: Compressed): Value {
+  const flags = g.graph.initializers.has(condition.name) ? content(condition) : undefined;
+  if (!flags) return refuse('its condition is computed, so the number of elements it keeps changes with the data');
+  const kept = toNumbers(flags).flatMap((flag, i) => (flag ? [i] : []));
+  if (kept.length === 0) return g.zerosLike(X);
+  const flat = !attributes.has('axis');
+  const shape = flat ? [g.size(X)] : X.shape;
+  const axis = flat ? 0 : normalizeAxis(attributes.number('axis', 0), X.shape.length);
+  if (runsOf(kept).length <= MOST_RUNS) {
+    return g.reshape(putBack(g, doutput, kept, axis, shape[axis]!), X.shape);
   }
-  const flat = g.full([sizeOf(batch) * sizeOf(dims), slices], 0, X.type);
-  const column = g.expand(g.reshape(places, [count, 1]), [count, slices]);
-  return g.reshape(g.scatterAdd(flat, column, g.reshape(dY, [count, slices]), 0), X.shape);
+  const column = shape.map((_, i) => (i === axis ? kept.length : 1));
+  const places = g.expand(g.constant(tensorOf('int64', column, kept)), doutput.shape);
+  return g.reshape(g.scatterAdd(g.full(shape, 0, X.type), places, doutput, axis), X.shape);
+}
+
+type Compressed = Context<'input condition -> output'>;
+
+function ungatherND({ X, indices, dY, g, attributes }: Context<'X indices -> Y'>): Value {
+  const { places, slots } = slicePlaces(g, indices, X.shape, attributes.number('batch_dims', 0));
+  const flat = g.full([slots, places.shape[1]!], 0, X.type);
+  return g.reshape(g.scatterAdd(flat, places, g.reshape(dY, places.shape), 0), X.shape);
 }
 
 /**

@@ -64,6 +64,15 @@ export const normalization: Record<string, Rule> = {
     };
   }),
 
+  // Y = (X − μ)/σ over the axes (batch and space by default), each standardized with its own numbers.
+  MeanVarianceNormalization: rule('X -> Y', ({ X, dY, g, attributes }) => ({
+    X: () => {
+      const axes = (attributes.numbers('axes') ?? [0, 2, 3]).map((axis) => normalizeAxis(axis, X.shape.length));
+      const { xHat, s } = standardize(g, X, axes, 0);
+      return throughStandardization(g, dY, xHat, s, axes);
+    },
+  })),
+
   // Over each channel's space.
   InstanceNormalization: rule('input scale B -> output', ({ input, scale, doutput, g, attributes }) => {
     const space = range(2, input.shape.length);

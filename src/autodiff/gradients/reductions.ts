@@ -1,6 +1,6 @@
 import type { Value } from '../../graph/graph.ts';
 import { normalizeAxis, range, reducedShape } from '../../graph/shapes.ts';
-import { sizeOf } from '../../graph/tensor.ts';
+import { sizeOf, tensorOf } from '../../graph/tensor.ts';
 import { type Context, type Rule, rule } from '../rule.ts';
 
 type ReductionContext = Context<'X axes? -> Y'>;
@@ -12,7 +12,10 @@ interface Kept extends ReductionContext {
   readonly count: number;
 }
 
-/** Reductions, and the running sum. */
+/** More elements than this and the gradient of a running product, quadratic in them, is refused. */
+const LONGEST_PRODUCT = 2048;
+
+/** Reductions, and running sums and products. */
 export const reductions: Record<string, Rule> = {
   // dX = dY
   ReduceSum: reduction(({ X, dY, g }) => g.expand(dY, X.shape)),
@@ -44,6 +47,8 @@ export const reductions: Record<string, Rule> = {
     const noOtherZero = g.equal(g.reduceSum(ownZeros, reducedAxes), ownZeros);
     return g.where(noOtherZero, g.div(g.mul(dY, product), nonZero), g.scalar(0, X.type));
   }),
+  // dXⱼ = Σᵢ dYᵢ · ∏ₖ Xₖ over the k ≠ j that Yᵢ multiplies: written out for every j, so that zeros do no harm
+  CumProd: rule('X axis -> Y', (context) => ({ X: () => throughRunningProduct(context) })),
   // dX = the running sum of dY from the other end, exclusive if the forward one is
   CumSum: rule('X axis -> Y', ({ X, axis, dY, g, attributes }) => ({
     X: () => {
@@ -53,6 +58,44 @@ export const reductions: Record<string, Rule> = {
     },
   })),
 };
+
+/** With X's axis last, [rest, 1, n]: row j of [rest, n, n] has 1 in place of Xⱼ, and of its products those Xⱼ is in count. */
+function throughRunningProduct({ X, axis, dY, g, attributes, integers, refuse }: Context<'X axis -> Y'>): Value {
+  const rank = X.shape.length;
+  const along = normalizeAxis(integers(axis)[0]!, rank);
+  const n = X.shape[along]!;
+  if (n > LONGEST_PRODUCT) refuse(`the running product over ${n} elements needs ${n}² numbers for each`);
+  const order = [...range(rank).filter((i) => i !== along), along];
+  const moved = order.map((i) => X.shape[i]!);
+  const rows = (value: Value) => g.reshape(g.transpose(value, order), [sizeOf(moved) / Math.max(1, n), 1, n]);
+  const exclusive = attributes.number('exclusive', 0);
+  const reverse = attributes.number('reverse', 0);
+  const flags = (holds: (j: number, i: number) => boolean) =>
+    g.cast(
+      g.constant(
+        tensorOf(
+          'uint8',
+          [n, n],
+          range(n * n).map((k) => +holds(Math.floor(k / n), k % n)),
+        ),
+      ),
+      'bool',
+    );
+  const without = g.where(
+    flags((j, i) => i === j),
+    g.scalar(1, X.type),
+    rows(X),
+  );
+  const spec = [X.type, without.shape] as const;
+  const products = g.add('CumProd', [without, g.scalar(2, 'int64')], [spec], { exclusive, reverse })[0]!;
+  const within = flags((j, i) => (reverse ? j - i : i - j) >= exclusive);
+  const terms = g.where(within, g.mul(products, rows(dY)), g.scalar(0, X.type));
+  const gradient = g.reshape(g.reduceSum(terms, [2]), moved);
+  return g.transpose(
+    gradient,
+    range(rank).map((i) => order.indexOf(i)),
+  );
+}
 
 // Shares of k = n − (number that lose to Y). NaN loses to nothing: where Y is NaN, every element hears of it.
 function extremum({ X, dY, g, reducedAxes, count }: Kept, loses: Value): Value {
