@@ -54,9 +54,10 @@ export interface Tools {
   extraOutput(index: number, type: DataType, shape: readonly number[]): Value;
   /**
    * Keeps an inner gradient for measurement: the gradient at each step of a recurrence. Absent unless measuring.
-   * `index` tells apart what a node has several of: directions.
+   * `index` tells apart what a node has several of: directions. Slice t of `value` is to be multiplied by
+   * 2^exponents[t].
    */
-  readonly expose?: (label: string, index: number, value: Value) => void;
+  readonly expose?: (label: string, index: number, value: Value, exponents: Value) => void;
   /** Refuses this node's gradient with a reason. */
   refuse(reason: string, hint?: string): never;
 }

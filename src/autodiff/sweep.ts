@@ -29,7 +29,9 @@ export interface ExposedGradient {
   readonly label: string;
   /** Which of several: the direction of a recurrent node. */
   readonly index: number;
+  /** Its true slices along the first axis are those of `value`, multiplied by 2^exponents[t]. */
   readonly value: string;
+  readonly exponents: string;
   /** The rescaled values between it and the loss. */
   readonly rescaledBy: readonly string[];
 }
@@ -167,9 +169,9 @@ export class ReverseSweep {
       open: (subgraph, inputs) => new Body(around, subgraph, inputs),
       extraOutput: (index, type, shape) => g.extraOutput(node, index, type, shape),
       expose: options.expose
-        ? (label, index, value) => {
+        ? (label, index, { name: value }, { name: exponents }) => {
             const rescaledBy = this.rescale.after(node);
-            this.exposed.push({ node: node.name, label, index, value: value.name, rescaledBy });
+            this.exposed.push({ node: node.name, label, index, value, exponents, rescaledBy });
           }
         : undefined,
       ...refusals(node, content),

@@ -1,4 +1,5 @@
 import type { FactorKind } from './kinds.ts';
+import type { RecurrentFlow } from './recurrent.ts';
 import type { TensorStatistics } from './statistics.ts';
 import type { UnitStatistics } from './units.ts';
 
@@ -19,6 +20,8 @@ export interface FlowProfile {
   readonly layers: readonly FlowLayer[];
   /** Values that every path from the first layer to the loss passes through, from output to input. */
   readonly cuts: readonly string[];
+  /** Recurrent layers step by step, one entry per direction, from input to output; absent where there are none. */
+  readonly recurrent?: readonly RecurrentFlow[];
   /** How many samples and batches the numbers rest on. */
   readonly seen: { readonly batch: number; readonly batches: number; readonly step: number };
 }

@@ -1,9 +1,9 @@
-import type { BackwardEdge, BackwardGraph } from '../autodiff/differentiate.ts';
+import type { BackwardEdge, BackwardGraph, ExposedGradient } from '../autodiff/differentiate.ts';
 import { innerProduct, measureTensor, type TensorStatistics } from '../flow/statistics.ts';
 import { measureUnits, type UnitStatistics } from '../flow/units.ts';
 import type { Model, Value } from '../graph/graph.ts';
 import { pruneGraph } from '../graph/prune.ts';
-import { sizeOf, type Tensor, tensorOf } from '../graph/tensor.ts';
+import { sizeOf, type Tensor, tensorOf, toNumbers } from '../graph/tensor.ts';
 import type { Runtime, Session } from '../runtime/runtime.ts';
 
 /** Gradients of a value and of the branches that meet in it. */
@@ -51,6 +51,7 @@ export class Probe {
         ...values,
         ...backward.gradients.values(),
         ...backward.edges.map((edge) => edge.contribution),
+        ...backward.exposed.flatMap(({ value, exponents }) => [value, exponents]),
       ].filter(known),
     );
     const graph = pruneGraph(backward.graph, [...fetchable]);
@@ -73,11 +74,12 @@ export class Probe {
 
   /** log₂ of the factor by which the gradient of a value is measured too large. */
   scaleExponent(value: string, withOwn = true): number {
-    let sum = 0;
-    for (const name of this.backward.rescaledBy.get(value) ?? []) {
-      if (withOwn || name !== value) sum += this.exponents.get(name) ?? 0;
-    }
-    return sum;
+    const passed = this.backward.rescaledBy.get(value) ?? [];
+    return this.sumExponents(withOwn ? passed : passed.filter((name) => name !== value));
+  }
+
+  private sumExponents(rescaled: readonly string[]): number {
+    return rescaled.reduce((sum, name) => sum + (this.exponents.get(name) ?? 0), 0);
   }
 
   /** The loss of the batch. */
@@ -130,6 +132,30 @@ export class Probe {
       }
       results.set(name, { gradient, edges: measured });
     });
+    return results;
+  }
+
+  /** Statistics of each step (slice along the first axis) of the gradients that recurrent nodes expose. */
+  async measureSteps(): Promise<Map<ExposedGradient, TensorStatistics[]>> {
+    const results = new Map<ExposedGradient, TensorStatistics[]>();
+    const exposed = new Map(this.backward.exposed.map((gradient) => [gradient.value, gradient]));
+    await this.inPasses(
+      [...exposed.keys()],
+      (name) => [name, exposed.get(name)!.exponents],
+      (name, tensors) => {
+        const { type, dims, data } = tensors.get(name)!;
+        const gradient = exposed.get(name)!;
+        const exponents = toNumbers(tensors.get(gradient.exponents)!);
+        const rescaled = this.sumExponents(gradient.rescaledBy);
+        const [steps = 0, ...shape] = dims;
+        const size = sizeOf(shape);
+        const slices = Array.from({ length: steps }, (_, t) => {
+          const step = { type, dims: shape, data: data.slice(t * size, (t + 1) * size) as Tensor['data'] };
+          return measureTensor(step, rescaled - exponents[t]!);
+        });
+        results.set(gradient, slices);
+      },
+    );
     return results;
   }
 

@@ -12,6 +12,7 @@ import type { Tensor } from '../graph/tensor.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { LossGraph, LossPlan } from '../training/losses.ts';
 import { type MeasuredGradient, Probe } from './measure.ts';
+import { recurrentFlows } from './recurrent.ts';
 import { findExponents } from './rescue.ts';
 
 export interface ProbeRequest {
@@ -38,7 +39,7 @@ const FLOAT32_EDGE = 1e-25;
 export async function probeFlow(request: ProbeRequest): Promise<FlowProfile> {
   const { runtime, model, graph, lossGraph, plan, feeds, parameters } = request;
   const wrt = [...parameters, ...floatInputs(graph, feeds)];
-  const options = { loss: lossGraph.loss, wrt, opset: model.opset, exactTails: true };
+  const options = { loss: lossGraph.loss, wrt, opset: model.opset, exactTails: true, expose: true };
   const layers = mapLayers(graph, new Set(parameters));
   let backward = differentiate(lossGraph.graph, lossGraph.binding, options);
   const values = pathValues(graph, backward, plan.reads, new Set(parameters));
@@ -58,7 +59,9 @@ export async function probeFlow(request: ProbeRequest): Promise<FlowProfile> {
       await findExponents(probe, cuts);
       gradients = await measured(probe);
     }
-    return assemble(request, layers, values, loss, statistics, gradients);
+    const recurrent = recurrentFlows(graph, layers, await probe.measureSteps());
+    const profile = assemble(request, layers, values, loss, statistics, gradients);
+    return recurrent.length > 0 ? { ...profile, recurrent } : profile;
   } finally {
     await probe.release();
   }

@@ -96,3 +96,97 @@ describe('GRU', () => {
     }),
   );
 });
+
+describe('any combination', () => {
+  it('of outputs, lengths, directions and initial states', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          op: fc.constantFrom('RNN' as const, 'GRU' as const, 'LSTM' as const),
+          direction: fc.constantFrom('forward' as const, 'reverse' as const, 'bidirectional' as const),
+          outputs: fc.subarray(['Y', 'Y_h', 'Y_c'], { minLength: 1 }),
+          sizes: fc.tuple(
+            fc.integer({ min: 1, max: 5 }),
+            fc.constant(3),
+            fc.constant(2),
+            fc.integer({ min: 1, max: 3 }),
+          ),
+          lengths: fc.option(fc.tuple(fc.nat(4), fc.nat(4), fc.nat(4)), { nil: undefined }),
+          initial: fc.boolean(),
+          bias: fc.boolean(),
+          peepholes: fc.boolean(),
+          reset: fc.boolean(),
+          seed: fc.nat(1000),
+        }),
+        async ({ outputs, lengths, reset, ...rest }) => {
+          const T = rest.sizes[0];
+          const reads = rest.op === 'LSTM' ? outputs : outputs.map((name) => (name === 'Y_c' ? 'Y_h' : name));
+          await checkSequence({
+            ...rest,
+            reads: [...new Set(reads)],
+            lengths: lengths?.map((n) => 1 + (n % T)),
+            attributes: rest.op === 'GRU' ? { linear_before_reset: +reset } : {},
+          });
+        },
+      ),
+      { numRuns: 60, seed: 11 },
+    );
+  });
+});
+
+describe('activation functions', () => {
+  const smooth = ['Sigmoid', 'Tanh', 'Softsign', 'Softplus'];
+  it.each(smooth)('%s in an RNN', (name) => checkSequence({ op: 'RNN', attributes: { activations: [name] } }));
+
+  it.each([
+    ['Affine', [0.7], [0.2]],
+    ['ScaledTanh', [1.7], [0.6]],
+    ['HardSigmoid', [0.1], [0.5]],
+    ['Elu', [0.8], []],
+    ['LeakyRelu', [0.3], []],
+  ] as const)('%s in an RNN', (name, alpha, beta) => {
+    const parameters = { activation_alpha: [...alpha], ...(beta.length > 0 && { activation_beta: [...beta] }) };
+    // A small step: a kink inside it would spoil the difference.
+    return checkSequence({
+      op: 'RNN',
+      attributes: { activations: [name], ...parameters },
+      step: 2e-3,
+      tolerance: 1e-2,
+    });
+  });
+
+  it('Relu in an RNN', () =>
+    checkSequence({ op: 'RNN', attributes: { activations: ['Relu'] }, step: 1e-3, tolerance: 1e-2, seed: 3 }));
+
+  it.each(['RNN', 'GRU', 'LSTM'] as const)(
+    'others in every place of a bidirectional %s, numbers used in order',
+    (op) => {
+      const activations = {
+        RNN: ['HardSigmoid', 'Elu'],
+        GRU: ['HardSigmoid', 'Tanh', 'Sigmoid', 'ScaledTanh'],
+        LSTM: ['HardSigmoid', 'ScaledTanh', 'Tanh', 'Sigmoid', 'Affine', 'Softsign'],
+      }[op];
+      const numbers = {
+        RNN: { activation_alpha: [0.15, 0.6], activation_beta: [0.4] },
+        GRU: { activation_alpha: [0.15, 1.3], activation_beta: [0.4, 0.7] },
+        LSTM: { activation_alpha: [0.15, 1.3, 0.8], activation_beta: [0.4, 0.7, 0.1] },
+      }[op];
+      return checkSequence({
+        op,
+        direction: 'bidirectional',
+        attributes: { activations, ...numbers },
+        step: 2e-3,
+        tolerance: 1e-2,
+      });
+    },
+  );
+});
+
+describe('what is refused says why', () => {
+  it.each([
+    ['LSTM', { input_forget: 1 }, /couples input and forget gates/],
+    ['RNN', { clip: 2.5 }, /clips its pre-activations/],
+  ] as const)('%s %o', async (op, attributes, message) => {
+    await expect(checkSequence({ op, attributes })).rejects.toThrow(message);
+  });
+});

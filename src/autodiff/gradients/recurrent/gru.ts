@@ -1,12 +1,11 @@
 import type { Value } from '../../../graph/graph.ts';
 import { type Rule, rule } from '../../rule.ts';
-import { scan } from './scan.ts';
+import { sweepBack } from './backward.ts';
 import {
   affine,
   type CellGradient,
   type Direction,
   directionsOf,
-  exposeSteps,
   joinDirections,
   maskSteps,
   once,
@@ -51,8 +50,8 @@ function gateValues(node: Recurrent, direction: Direction) {
 
 // With p = R h_{t−1} + b_R: da_r = da_n ⊙ p r′, and what reaches p is da_n ⊙ r. All are δ times a known factor.
 function resetAfterProduct(node: Recurrent, direction: Direction): CellGradient {
-  const { g, exactTails, expose } = node;
-  const { X, R, W, before, sizes, dY, dYh, functions } = direction;
+  const { g, exactTails } = node;
+  const { X, R, W, before, sizes, functions } = direction;
   const { H } = sizes;
   const swept = once(() => {
     const { z, r, zSlope, rSlope } = gateValues(node, direction);
@@ -66,18 +65,12 @@ function resetAfterProduct(node: Recurrent, direction: Direction): CellGradient 
       candidate.derivative(g, () => an, n, exactTails),
     );
     const factors = [g.mul(g.sub(before, n), zSlope), g.mul(nFactor, g.mul(p, rSlope)), g.mul(nFactor, r)];
-    const inputs = [...stepInputs(node, direction, z, g.concat(factors, 1))];
-    const { states, outputs } = scan(
-      g,
-      { states: [dYh], inputs, backwards: !direction.reverse },
-      (s, [carry], parts) => {
-        const delta = dY ? s.plus(carry!, parts[2]!) : carry!;
-        const dp = s.mul(s.concat([delta, delta, delta], 1), parts[0]!);
-        const earlier = s.add('Gemm', [dp, R, s.mul(delta, parts[1]!)], [[delta.type, delta.shape]])[0]!;
-        return { states: [earlier], outputs: expose ? [dp, delta, carry!] : [dp, delta] };
-      },
-    );
-    if (expose) exposeSteps(node, direction, { hidden: outputs[1]!, carried: outputs[2]! });
+    const parts = stepParts(node, direction, z, g.concat(factors, 1));
+    const { states, outputs } = sweepBack(node, direction, { parts, passes: true }, (s, delta, _, [factor, keep]) => {
+      const dp = s.mul(s.concat([delta, delta, delta], 1), factor!);
+      const earlier = s.add('Gemm', [dp, R, s.mul(delta, keep!)], [[delta.type, delta.shape]])[0]!;
+      return { states: [earlier], outputs: [dp, delta] };
+    });
     const dp = rows(g, outputs[0]!);
     const dn = g.mul(rows(g, outputs[1]!), maskedRows(node, direction, nFactor));
     const da = g.concat([g.slice(dp, [1], [0], [2 * H]), dn], 1);
@@ -94,8 +87,8 @@ function resetAfterProduct(node: Recurrent, direction: Direction): CellGradient 
 
 // With q = Rᵀ da_n, the gradient of r ⊙ h_{t−1}: da_r = q ⊙ h_{t−1} r′, and h_{t−1} receives q ⊙ r.
 function resetBeforeProduct(node: Recurrent, direction: Direction): CellGradient {
-  const { g, exactTails, expose } = node;
-  const { X, W, before, sizes, dY, dYh, functions } = direction;
+  const { g, exactTails } = node;
+  const { X, W, before, sizes, functions } = direction;
   const { H } = sizes;
   const gates = once(() => gateValues(node, direction));
   const gated = () => g.mul(gates().r, before);
@@ -113,22 +106,17 @@ function resetBeforeProduct(node: Recurrent, direction: Direction): CellGradient
     const zFactor = g.mul(g.sub(before, n), zSlope);
     const own = g.concat([zFactor, nFactor], 1);
     const reset = g.reshape(g.concat([g.mul(before, rSlope), r], 1), [sizes.T, sizes.N, 2 * H]);
-    const inputs = [...stepInputs(node, direction, z, own), reset];
-    const { states, outputs } = scan(
-      g,
-      { states: [dYh], inputs, backwards: !direction.reverse },
-      (s, [carry], parts) => {
-        const delta = dY ? s.plus(carry!, parts[2]!) : carry!;
-        const [dz, dn] = s.split(s.mul(s.concat([delta, delta], 1), parts[0]!), [H, H], 1) as [Value, Value];
-        const q = s.matmul(dn, RCandidate);
-        const [dr, past] = s.split(s.mul(s.concat([q, q], 1), parts.at(-1)!), [H, H], 1) as [Value, Value];
-        const dGates = s.concat([dz, dr], 1);
-        const kept = s.plus(s.mul(delta, parts[1]!), past);
-        const earlier = s.add('Gemm', [dGates, RGates, kept], [[delta.type, delta.shape]])[0]!;
-        return { states: [earlier], outputs: expose ? [dGates, dn, delta, carry!] : [dGates, dn] };
-      },
-    );
-    if (expose) exposeSteps(node, direction, { hidden: outputs[2]!, carried: outputs[3]! });
+    const parts = [...stepParts(node, direction, z, own), reset];
+    const { states, outputs } = sweepBack(node, direction, { parts, passes: true }, (s, delta, _, given) => {
+      const [factor, keep, rest] = given as [Value, Value, Value];
+      const [dz, dn] = s.split(s.mul(s.concat([delta, delta], 1), factor), [H, H], 1) as [Value, Value];
+      const q = s.matmul(dn, RCandidate);
+      const [dr, past] = s.split(s.mul(s.concat([q, q], 1), rest), [H, H], 1) as [Value, Value];
+      const dGates = s.concat([dz, dr], 1);
+      const kept = s.plus(s.mul(delta, keep), past);
+      const earlier = s.add('Gemm', [dGates, RGates, kept], [[delta.type, delta.shape]])[0]!;
+      return { states: [earlier], outputs: [dGates, dn] };
+    });
     const [dGates, dn] = [rows(g, outputs[0]!), rows(g, outputs[1]!)];
     return { initialH: states[0]!, dGates, dn, da: g.concat([dGates, dn], 1) };
   });
@@ -147,12 +135,11 @@ function resetBeforeProduct(node: Recurrent, direction: Direction): CellGradient
   };
 }
 
-/** What every step reads: the factors of δ (0 where the step does not exist), z (1 there: δ passes), and dY. */
-function stepInputs({ g }: Recurrent, direction: Direction, z: Value, factors: Value): Value[] {
-  const { sizes, valid, dY } = direction;
+/** What every step reads: the factors of δ (0 where the step does not exist) and z (1 there: δ passes). */
+function stepParts({ g }: Recurrent, { sizes, valid }: Direction, z: Value, factors: Value): Value[] {
   const { T, N } = sizes;
   const inSteps = (value: Value) => g.reshape(value, [T, N, value.shape[1]!]);
-  return [maskSteps(g, valid, inSteps(factors)), maskSteps(g, valid, inSteps(z), 1), ...(dY ? [dY] : [])];
+  return [maskSteps(g, valid, inSteps(factors)), maskSteps(g, valid, inSteps(z), 1)];
 }
 
 function maskedRows({ g }: Recurrent, { sizes, valid }: Direction, X: Value): Value {

@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../../graph/builder.ts';
 import type { Value } from '../../../graph/graph.ts';
 import { type Context, type Rule, rule } from '../../rule.ts';
+import { sweepBack } from './backward.ts';
 import { type CellFunction, slopeTimes } from './functions.ts';
 import { scan } from './scan.ts';
 import {
@@ -8,7 +9,6 @@ import {
   type CellGradient,
   type Direction,
   directionsOf,
-  exposeSteps,
   joinDirections,
   maskSteps,
   once,
@@ -63,8 +63,8 @@ interface Cell {
 }
 
 function backward(context: LstmContext, direction: Direction): LstmGradient {
-  const { g, initial_c, dY_c, P, expose } = context;
-  const { W, R, X, before, valid, dY, dYh, sizes } = direction;
+  const { g, initial_c, dY_c, P } = context;
+  const { W, R, X, before, valid, sizes } = direction;
   const { N, H } = sizes;
   const initialC = initial_c ? takeDirection(g, initial_c, direction.index) : g.full([N, H], 0, X.type);
   const dYc = dY_c ? takeDirection(g, dY_c, direction.index) : g.full([N, H], 0, X.type);
@@ -78,27 +78,17 @@ function backward(context: LstmContext, direction: Direction): LstmGradient {
       intoCell = g.plus(intoCell, g.mul(factors[1], po));
       forget = g.plus(forget, g.plus(g.mul(factors[0], pi), g.mul(factors[2], pf)));
     }
-    const inputs = [
+    const parts = [
       maskSteps(g, valid, g.concat(factors, 2)),
       maskSteps(g, valid, intoCell),
       maskSteps(g, valid, forget, 1),
-      ...(dY ? [dY] : []),
-      ...(valid ? [valid] : []),
     ];
-    const { states, outputs } = scan(
-      g,
-      { states: [dYh, dYc], inputs, backwards: !direction.reverse },
-      (s, [hCarry, cCarry], parts) => {
-        const [factor, toCell, keep] = parts as [Value, Value, Value];
-        const delta = dY ? s.plus(hCarry!, parts[3]!) : hCarry!;
-        const epsilon = s.plus(cCarry!, s.mul(delta, toCell));
-        const da = s.mul(s.concat([epsilon, delta, epsilon, epsilon], 1), factor);
-        const earlier = s.matmul(da, R);
-        const next = valid ? s.where(parts.at(-1)!, earlier, delta) : earlier;
-        return { states: [next, s.mul(epsilon, keep)], outputs: expose ? [da, delta, hCarry!, epsilon] : [da] };
-      },
-    );
-    if (expose) exposeSteps(context, direction, { hidden: outputs[1]!, carried: outputs[2]!, cell: outputs[3]! });
+    const { states, outputs } = sweepBack(context, direction, { others: [dYc], parts }, (s, delta, [carry], given) => {
+      const [factor, toCell, keep] = given as [Value, Value, Value];
+      const epsilon = s.plus(carry!, s.mul(delta, toCell));
+      const da = s.mul(s.concat([epsilon, delta, epsilon, epsilon], 1), factor);
+      return { states: [s.matmul(da, R), s.mul(epsilon, keep)], outputs: [da], inner: { cell: epsilon } };
+    });
     return { initialH: states[0]!, initialC: states[1]!, da: rows(g, outputs[0]!) };
   });
   return {

@@ -1,11 +1,10 @@
 import { type Rule, rule } from '../../rule.ts';
-import { scan } from './scan.ts';
+import { sweepBack } from './backward.ts';
 import {
   affine,
   type CellGradient,
   type Direction,
   directionsOf,
-  exposeSteps,
   joinDirections,
   maskSteps,
   once,
@@ -24,8 +23,8 @@ export const RNN: Rule = rule('X W R B? sequence_lens? initial_h? -> Y? Y_h?', (
 });
 
 function backward(node: Recurrent, direction: Direction): CellGradient {
-  const { g, exactTails, expose } = node;
-  const { W, R, X, before, after, valid, dY, dYh, functions } = direction;
+  const { g, exactTails } = node;
+  const { W, R, X, before, after, valid, functions } = direction;
   const f = functions[0]!;
   const preactivation = () => {
     const bias = plusOptional(g, direction.Wb, direction.Rb);
@@ -33,17 +32,10 @@ function backward(node: Recurrent, direction: Direction): CellGradient {
   };
   const swept = once(() => {
     const slope = maskSteps(g, valid, f.derivative(g, preactivation, after, exactTails));
-    const inputs = [slope, ...(dY ? [dY] : []), ...(valid ? [valid] : [])];
-    const { states, outputs } = scan(g, { states: [dYh], inputs, backwards: !direction.reverse }, (s, carry, parts) => {
-      const delta = dY ? s.plus(carry[0]!, parts[1]!) : carry[0]!;
-      const da = s.mul(delta, parts[0]!);
-      const earlier = s.matmul(da, R);
-      const next = valid ? s.where(parts.at(-1)!, earlier, delta) : earlier;
-      return { states: [next], outputs: expose ? [da, delta, carry[0]!] : [da] };
+    const { states, outputs } = sweepBack(node, direction, { parts: [slope] }, (s, delta, _, [fSlope]) => {
+      const da = s.mul(delta, fSlope!);
+      return { states: [s.matmul(da, R)], outputs: [da], inner: { preactivation: da } };
     });
-    if (expose) {
-      exposeSteps(node, direction, { preactivation: outputs[0]!, hidden: outputs[1]!, carried: outputs[2]! });
-    }
     return { initialH: states[0]!, da: rows(g, outputs[0]!) };
   });
   return {

@@ -132,22 +132,6 @@ export function takeDirection(g: GraphBuilder, value: Value, index: number, axis
   );
 }
 
-/**
- * Exposes the gradient at each step, [T, N, H] each: `hidden` ∂L/∂h_t, `carried` the part of it that came through the
- * step after, others by their names. Zero where a step, or the one after it, does not exist.
- */
-export function exposeSteps(node: Recurrent, direction: Direction, parts: Record<string, Value>): void {
-  const { g, expose, sequence_lens } = node;
-  const { T, N } = direction.sizes;
-  for (const [label, value] of Object.entries(parts)) {
-    const present =
-      label === 'carried' && sequence_lens && !direction.reverse
-        ? validSteps(g, sequence_lens, T, N, 1)
-        : direction.valid;
-    expose?.(label, direction.index, maskSteps(g, present, value));
-  }
-}
-
 /** X [T, N, …] with zeros (or `other`) where a step does not exist: put there, since 0 · ∞ would be NaN. */
 export function maskSteps(g: GraphBuilder, valid: Value | undefined, X: Value, other = 0): Value {
   return valid ? g.where(valid, X, g.scalar(other, X.type)) : X;
