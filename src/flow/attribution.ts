@@ -1,4 +1,5 @@
 import type { FactorKind } from './kinds.ts';
+import { Meetings } from './meetings.ts';
 import type { FlowEdge, FlowProfile } from './profile.ts';
 
 /** How many decades each factor of the chain rule took, between the output and the first layer. */
@@ -26,6 +27,8 @@ export interface LayerShare {
 /** A value where several branches' gradients meet. */
 export interface Merge {
   readonly value: string;
+  /** What the meeting is: a skip connection, other branches, slices of one tensor, a formula. */
+  readonly kind: FactorKind;
   readonly branches: readonly {
     readonly node: string;
     readonly op: string;
@@ -40,8 +43,9 @@ export interface Merge {
  *
  *     φ(v) = Σ_e s_e · (φ(output of e) + gain_e + log₁₀ ‖g‖ / ‖c_e‖),   gain_e = log₁₀ ‖c_e‖ / ‖gradient of e's output‖.
  *
- * The gains belong to the operators, the last term to the meeting of branches. On a chain every share is 1 and the sum
- * telescopes: the chain rule, term by term. A branch that brings nothing has share 0 and drops out of the sum.
+ * The gains belong to the operators, the last term to the meeting of branches (its kind: see Meetings). On a chain
+ * every share is 1 and the sum telescopes: the chain rule, term by term. A branch that brings nothing has share 0 and
+ * drops out of the sum.
  */
 export function attribute(profile: FlowProfile, from: string): Attribution {
   const account = new Account();
@@ -51,6 +55,8 @@ export function attribute(profile: FlowProfile, from: string): Attribution {
   for (const edge of profile.edges) push(incoming, edge.value, edge);
   const start = phi.get(from) ?? Number.NEGATIVE_INFINITY;
   const merges: Merge[] = [];
+  const order = profile.values.map((value) => value.name);
+  const meetings = new Meetings(profile.edges, order);
 
   const weights = new Map<string, number>([[from, 1]]);
   // Values stand from output to input; the weights flow from the first layer to the output.
@@ -59,7 +65,8 @@ export function attribute(profile: FlowProfile, from: string): Attribution {
     if (weight === undefined || weight === 0 || name === profile.output) continue;
     const edges = incoming.get(name) ?? [];
     const here = phi.get(name)!;
-    if (edges.length > 1) merges.push(mergeAt(name, edges, phi));
+    const meeting = edges.length > 1 ? meetings.kindAt(edges) : undefined;
+    if (meeting && !edges.every((edge) => edge.inner)) merges.push(mergeAt(name, meeting, edges, phi));
     if (edges.length === 0) {
       account.add('loss', '', weight * (here - end));
       continue;
@@ -70,7 +77,7 @@ export function attribute(profile: FlowProfile, from: string): Attribution {
       const norms = edge.outputs.map((output) => phi.get(output) ?? Number.NEGATIVE_INFINITY);
       const upstream = jointLog10(norms);
       account.add(edge.kind, edge.layer, share * (edge.log10L2 - upstream));
-      account.add('skip-connection', edge.layer, share * (here - edge.log10L2));
+      if (meeting) account.add(meeting, edge.layer, share * (here - edge.log10L2));
       edge.outputs.forEach((output, i) => {
         const part = 10 ** (2 * (norms[i]! - upstream));
         if (part === 0) return;
@@ -81,7 +88,7 @@ export function attribute(profile: FlowProfile, from: string): Attribution {
     }
   }
   const blockedBy = profile.edges
-    .filter((edge) => edge.log10L2 === Number.NEGATIVE_INFINITY)
+    .filter((edge) => edge.log10L2 === Number.NEGATIVE_INFINITY && !edge.inner)
     .filter((edge) =>
       edge.outputs.some((output) => (phi.get(output) ?? Number.NEGATIVE_INFINITY) > Number.NEGATIVE_INFINITY),
     )
@@ -132,14 +139,14 @@ class Account {
   }
 }
 
-function mergeAt(value: string, edges: readonly FlowEdge[], phi: ReadonlyMap<string, number>): Merge {
+function mergeAt(value: string, kind: FactorKind, edges: readonly FlowEdge[], phi: ReadonlyMap<string, number>): Merge {
   const branches = edges.map((edge) => ({
     node: edge.node,
     op: edge.op,
     share: edge.share,
     decades: edge.log10L2 - jointLog10(edge.outputs.map((output) => phi.get(output) ?? Number.NEGATIVE_INFINITY)),
   }));
-  return { value, branches };
+  return { value, kind, branches };
 }
 
 /** log₁₀ √(Σ 10^(2 aᵢ)) without leaving the range of float64. */

@@ -7,6 +7,7 @@ export const factorKinds = {
   attention: 'attention',
   recurrence: 'recurrence',
   'skip-connection': 'skip connections',
+  branching: 'branches',
   arithmetic: 'arithmetic',
   dropout: 'dropout',
   reshape: 'reshaping',
@@ -18,7 +19,7 @@ const operatorsByKind: Partial<Record<FactorKind, string>> = {
   'activation-derivative':
     'Relu LeakyRelu PRelu Elu Selu Celu Gelu Sigmoid Tanh Softplus Softsign HardSigmoid HardSwish Mish Swish ' +
     'ThresholdedRelu Shrink Clip Erf',
-  'weight-matrix': 'Gemm Conv ConvTranspose Einsum DeformConv',
+  'weight-matrix': 'Gemm Conv ConvTranspose DeformConv',
   normalization:
     'BatchNormalization LayerNormalization InstanceNormalization GroupNormalization RMSNormalization ' +
     'LpNormalization MeanVarianceNormalization LRN',
@@ -41,10 +42,10 @@ const kindByOperator = new Map<string, FactorKind>(
 
 /**
  * The kind of factor an operator contributes to the chain rule. A matrix product of two activations is attention;
- * with a parameter on one side it is a weight matrix.
+ * with a parameter on one side it is a weight matrix. Operators written out as primitives: see findComposites.
  */
 export function kindOf(op: string, readsParameter: boolean): FactorKind {
-  if (op === 'MatMul') return readsParameter ? 'weight-matrix' : 'attention';
+  if (op === 'MatMul' || op === 'Einsum') return readsParameter ? 'weight-matrix' : 'attention';
   return kindByOperator.get(op) ?? 'arithmetic';
 }
 

@@ -37,6 +37,10 @@ export interface FlowValue {
   readonly value: TensorStatistics;
   /** log₁₀ ‖∂L/∂value‖ − log₁₀ ‖∂L/∂output‖. */
   readonly decadesFromOutput: number;
+  /** The block of several operators that the value belongs to, by its id: `gelu`, `attention`. */
+  readonly block?: string;
+  /** Whether the value lies inside the block; its output does not. */
+  readonly inner?: boolean;
   /** Present where the value is an activation function's output. */
   readonly units?: UnitStatistics;
 }
@@ -64,12 +68,17 @@ export interface WeightSignals {
   readonly alignment: number;
 }
 
-/** What a node contributed to the gradient of one of its inputs. */
+/** What a node, or a block of several taken as one, contributed to the gradient of one of its inputs. */
 export interface FlowEdge {
   readonly node: string;
+  /** The operator; of a block, the ONNX operator that computes the same. */
   readonly op: string;
   readonly kind: FactorKind;
   readonly layer: string;
+  /** The block of several operators, by its id: `gelu`, `attention`. */
+  readonly block?: string;
+  /** Whether the edge receives inside the block, whose own edge stands for it. */
+  readonly inner?: boolean;
   /** The value that receives the contribution. */
   readonly value: string;
   /** The node's outputs that have a gradient. */

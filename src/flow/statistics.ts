@@ -82,6 +82,18 @@ export function innerProduct(a: Tensor, b: Tensor): number {
   return sum;
 }
 
+/** The sum of float tensors of one shape; a single one is returned as it is. */
+export function addTensors(tensors: readonly Tensor[]): Tensor {
+  const [first] = tensors;
+  if (tensors.length === 1) return first!;
+  const sum = Float64Array.from(toFloat64(first!));
+  for (const tensor of tensors.slice(1)) {
+    const terms = toFloat64(tensor);
+    for (let i = 0; i < sum.length; i++) sum[i]! += terms[i]!;
+  }
+  return { type: 'float64', dims: first!.dims, data: sum };
+}
+
 /** Whether any element is NaN or infinite. */
 export function hasNonFinite({ nonFinite }: TensorStatistics): boolean {
   return nonFinite.nan + nonFinite.positiveInfinity + nonFinite.negativeInfinity > 0;

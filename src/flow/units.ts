@@ -1,4 +1,5 @@
 import { sizeOf, type Tensor, toFloat64 } from '../graph/tensor.ts';
+import { erf, sigmoid, softplus } from './patterns/elementwise.ts';
 
 /** How many of an activation layer's units are dead or saturated for this batch. A unit is a feature or a channel. */
 export interface UnitStatistics {
@@ -23,6 +24,14 @@ export const SATURATION = 0.027;
 
 type Derivative = { readonly maximum: number; readonly of: (x: number, y: number) => number };
 
+const ROOT_TAU = Math.sqrt(2 * Math.PI);
+
+/** tanh(s) + x σ(x) (1 − tanh²(s)) with s = softplus(x) (Misra 2019). */
+function mishDerivative(x: number): number {
+  const t = Math.tanh(softplus(x));
+  return t + x * sigmoid(x) * (1 - t * t);
+}
+
 /** φ′ from the input x and the output y, and its maximum. */
 const derivatives: Record<string, Derivative> = {
   Sigmoid: { maximum: 0.25, of: (_x, y) => y * (1 - y) },
@@ -30,6 +39,11 @@ const derivatives: Record<string, Derivative> = {
   Softsign: { maximum: 1, of: (_x, y) => (1 - Math.abs(y)) ** 2 },
   HardSigmoid: { maximum: 0.2, of: (_x, y) => (y > 0 && y < 1 ? 0.2 : 0) },
   Relu: { maximum: 1, of: (_x, y) => (y > 0 ? 1 : 0) },
+  // Φ(x) + x φ(x) with the normal distribution Φ and its density φ; largest at √2.
+  Gelu: { maximum: 1.129, of: (x) => 0.5 * (1 + erf(x / Math.SQRT2)) + (x * Math.exp((-x * x) / 2)) / ROOT_TAU },
+  Swish: { maximum: 1.0998, of: (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x))) },
+  Mish: { maximum: 1.0885, of: mishDerivative },
+  HardSwish: { maximum: 1.5, of: (x) => (x <= -3 ? 0 : x >= 3 ? 1 : (2 * x + 3) / 6) },
 };
 
 /** Activation functions whose derivative tends to zero on both sides. */
@@ -56,7 +70,7 @@ export function measureUnits(op: string, X: Tensor, Y: Tensor): UnitStatistics |
     const slope = derivative.of(x[i]!, y[i]!);
     const unit = Math.floor(i / inner) % units;
     if (slope === 0) inactive[unit]!++;
-    if (slope < limit) saturated[unit]!++;
+    if (Math.abs(slope) < limit) saturated[unit]!++;
     squares += slope * slope;
   }
   const total = (counts: Float64Array) => counts.reduce((sum, count) => sum + count, 0);

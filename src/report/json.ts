@@ -84,7 +84,7 @@ function parameterEntry(parameter: FlowParameter) {
 }
 
 function flowEntry(value: FlowValue, profile: FlowProfile) {
-  const { name, node, op, layer, kind, shape, gradient, units } = value;
+  const { name, node, op, layer, kind, shape, gradient, units, block, inner } = value;
   return {
     value: name,
     node,
@@ -93,6 +93,7 @@ function flowEntry(value: FlowValue, profile: FlowProfile) {
     gradientL2: trueNorm(gradient, gradient.l2),
     decadesFromOutput: trueDecades(value, profile),
     kind,
+    ...(block === undefined ? {} : { block, inner: inner ?? false }),
     shape,
     gradient: statisticsEntry(gradient),
     activation: statisticsEntry(value.value),

@@ -1,3 +1,4 @@
+import { composites } from '../flow/composites.ts';
 import type { FactorKind } from '../flow/kinds.ts';
 import type { FlowProfile } from '../flow/profile.ts';
 import { counted, showPercent } from './numbers.ts';
@@ -20,6 +21,8 @@ export function reasonFor(kind: FactorKind, decades: number, profile: FlowProfil
       return 'attention weights and their softmax scale what passes';
     case 'recurrence':
       return 'one factor for every time step';
+    case 'branching':
+      return decades > 0 ? 'the gradients of several branches add up' : 'the gradients of branches cancel';
     case 'skip-connection':
       return decades > 0 ? 'the gradients of several branches add up' : 'the gradients of branches cancel';
     case 'dropout':
@@ -42,10 +45,16 @@ const bounds: Readonly<Record<string, string>> = {
   Relu: 'ReLU passes only what is positive',
 };
 
+/** GELU, where several operators make one up. */
+function titleOf(block: string | undefined): string | undefined {
+  return block !== undefined && block in composites ? composites[block as keyof typeof composites].title : undefined;
+}
+
 function activationReason({ values }: FlowProfile): string {
   const counts = new Map<string, { layers: number; squares: number[]; inactive: number[] }>();
-  for (const { op, kind, units } of values) {
-    if (kind !== 'activation-derivative') continue;
+  for (const { op: own, kind, units, block, inner } of values) {
+    if (kind !== 'activation-derivative' || inner) continue;
+    const op = titleOf(block) ?? own;
     const entry = counts.get(op) ?? { layers: 0, squares: [], inactive: [] };
     entry.layers++;
     if (units) {
@@ -59,8 +68,8 @@ function activationReason({ values }: FlowProfile): string {
   const [op, { layers, squares, inactive }] = most;
   const mean = (numbers: readonly number[]) => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
   const times = counted(layers, 'layer');
-  if (squares.length === 0) return `${bounds[op] ?? `the slope of ${op}`}, ${times}`;
+  if (squares.length === 0) return `${bounds[op] ?? `the derivative of ${op}`}, ${times}`;
   const measured =
     op === 'Relu' ? `here ${showPercent(1 - mean(inactive))}` : `here ${Math.sqrt(mean(squares)).toPrecision(2)} (rms)`;
-  return `${bounds[op] ?? `the slope of ${op}`}; ${measured} in ${times}`;
+  return `${bounds[op] ?? `the derivative of ${op}`}; ${measured} in ${times}`;
 }

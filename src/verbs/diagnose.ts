@@ -11,6 +11,7 @@ import { bindShapes } from '../runtime/bind.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { attachLoss, type LossKind, type LossPlan, planLoss } from '../training/losses.ts';
 import { optimizers } from '../training/optimizers.ts';
+import { noteExport } from './export-notes.ts';
 import { lossKindOf, vocabularies } from './model-hints.ts';
 import { prepareForMeasuring } from './prepare.ts';
 import { probeFlow } from './probe.ts';
@@ -91,7 +92,7 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
       operators: countOperators(model),
     },
     probe: {
-      batch: { ...batch.description, notes: [...batch.description.notes, ...notes] },
+      batch: { ...batch.description, notes: [...batch.description.notes, ...notes, ...noteExport(model, parameters)] },
       lossKind: plan.kind,
       lossReason: kind === 'auto' ? plan.reason : `${kind}, ${options.loss === kind ? 'as asked' : 'as the file says'}`,
       update,

@@ -1,5 +1,7 @@
-import type { BackwardEdge, BackwardGraph, ExposedGradient } from '../autodiff/differentiate.ts';
-import { innerProduct, measureTensor, type TensorStatistics } from '../flow/statistics.ts';
+import type { BackwardGraph, ExposedGradient } from '../autodiff/differentiate.ts';
+import { type EdgeGroup, groupEdges } from '../flow/blocks.ts';
+import type { Composite } from '../flow/composites.ts';
+import { addTensors, innerProduct, measureTensor, type TensorStatistics } from '../flow/statistics.ts';
 import { measureUnits, type UnitStatistics } from '../flow/units.ts';
 import type { Model, Value } from '../graph/graph.ts';
 import { pruneGraph } from '../graph/prune.ts';
@@ -10,7 +12,7 @@ import type { Runtime, Session } from '../runtime/runtime.ts';
 export interface MeasuredGradient {
   readonly gradient: TensorStatistics;
   /** Per edge into this value: its contribution's log₁₀ norm and share. */
-  readonly edges: ReadonlyMap<BackwardEdge, { readonly log10L2: number; readonly share: number }>;
+  readonly edges: ReadonlyMap<EdgeGroup, { readonly log10L2: number; readonly share: number }>;
 }
 
 /** Tensors are fetched in passes of at most this many bytes: statistics need one value at a time, not the whole network. */
@@ -21,27 +23,34 @@ export class Probe {
   readonly backward: BackwardGraph;
   private readonly session: Session;
   private readonly feeds: Map<string, Tensor>;
-  private readonly edgesInto = new Map<string, BackwardEdge[]>();
+  private readonly edgesInto = new Map<string, EdgeGroup[]>();
 
-  private constructor(backward: BackwardGraph, session: Session, feeds: ReadonlyMap<string, Tensor>) {
+  private constructor(
+    backward: BackwardGraph,
+    session: Session,
+    feeds: ReadonlyMap<string, Tensor>,
+    composites: readonly Composite[],
+  ) {
     this.backward = backward;
     this.session = session;
     this.feeds = new Map(feeds);
     this.rescale(new Map());
-    for (const edge of backward.edges) {
+    const outputs = new Map(backward.graph.nodes.map((node) => [node.name, node.outputs]));
+    for (const edge of groupEdges(backward.edges, composites, (node) => outputs.get(node) ?? [])) {
       const list = this.edgesInto.get(edge.value);
       if (list) list.push(edge);
       else this.edgesInto.set(edge.value, [edge]);
     }
   }
 
-  /** Loads the graph with everything the probe may fetch declared as output. */
+  /** Loads the graph with everything the probe may fetch declared as output. Blocks are measured as one operator. */
   static async load(
     runtime: Runtime,
     model: Model,
     backward: BackwardGraph,
     feeds: ReadonlyMap<string, Tensor>,
     values: readonly string[],
+    composites: readonly Composite[] = [],
   ): Promise<Probe> {
     const known = (name: string) =>
       !feeds.has(name) && !backward.graph.initializers.has(name) && name !== backward.seed;
@@ -55,7 +64,7 @@ export class Probe {
       ].filter(known),
     );
     const graph = pruneGraph(backward.graph, [...fetchable]);
-    return new Probe(backward, await runtime.load({ ...model, graph }), feeds);
+    return new Probe(backward, await runtime.load({ ...model, graph }), feeds, composites);
   }
 
   release(): Promise<void> {
@@ -110,7 +119,7 @@ export class Probe {
     const gradientOf = (name: string) => this.backward.gradients.get(name)!;
     const inputsOf = (name: string) => {
       const edges = this.edgesInto.get(name) ?? [];
-      return [gradientOf(name), ...(edges.length > 1 ? edges.map((edge) => edge.contribution) : [])];
+      return [gradientOf(name), ...(edges.length > 1 ? edges.flatMap((edge) => edge.contributions) : [])];
     };
     await this.inPasses(names, inputsOf, (name, tensors) => {
       const exponent = this.scaleExponent(name);
@@ -118,14 +127,14 @@ export class Probe {
       const g = tensors.get(gradientOf(name))!;
       const gradient = measureTensor(g, exponent);
       const edges = this.edgesInto.get(name) ?? [];
-      const measured = new Map<BackwardEdge, { log10L2: number; share: number }>();
+      const measured = new Map<EdgeGroup, { log10L2: number; share: number }>();
       const squares = innerProduct(g, g);
       for (const edge of edges) {
         if (edges.length === 1) {
           measured.set(edge, { log10L2: gradient.log10L2, share: 1 });
           continue;
         }
-        const contribution = tensors.get(edge.contribution)!;
+        const contribution = addTensors(edge.contributions.map((part) => tensors.get(part)!));
         const inner = innerProduct(contribution, g) * 2 ** (exponent - before);
         const { log10L2 } = measureTensor(contribution, before);
         measured.set(edge, { log10L2, share: squares > 0 ? inner / squares : 0 });

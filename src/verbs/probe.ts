@@ -1,4 +1,5 @@
-import { type BackwardEdge, type BackwardGraph, differentiate } from '../autodiff/differentiate.ts';
+import { type BackwardGraph, differentiate } from '../autodiff/differentiate.ts';
+import { type Composite, findComposites } from '../flow/composites.ts';
 import { findCuts } from '../flow/cuts.ts';
 import { isActivation, kindOf } from '../flow/kinds.ts';
 import { type LayerMap, mapLayers } from '../flow/layers.ts';
@@ -40,22 +41,23 @@ export async function probeFlow(request: ProbeRequest): Promise<FlowProfile> {
   const { runtime, model, graph, lossGraph, plan, feeds, parameters } = request;
   const wrt = [...parameters, ...floatInputs(graph, feeds)];
   const options = { loss: lossGraph.loss, wrt, opset: model.opset, exactTails: true, expose: true };
-  const layers = mapLayers(graph, new Set(parameters));
+  const composites = findComposites(graph);
+  const layers = mapLayers(graph, new Set(parameters), composites);
   let backward = differentiate(lossGraph.graph, lossGraph.binding, options);
   const values = pathValues(graph, backward, plan.reads, new Set(parameters));
   const measured = async (probe: Probe) => probe.measureGradients([...values, ...onPath(parameters, backward)]);
 
-  let probe = await Probe.load(runtime, model, backward, feeds, values);
+  let probe = await Probe.load(runtime, model, backward, feeds, values, composites);
   try {
     const loss = await probe.loss();
-    const statistics = await probe.measureValues(values, activationsOf(graph));
+    const statistics = await probe.measureValues(values, activationsOf(graph, composites));
     let gradients = await measured(probe);
     if (leavesFloat32(values, gradients)) {
       const edges = values.flatMap((name) => edgesOf(gradients.get(name)!, layers));
       const cuts = findCuts(values, edges, values.at(-1)!, plan.reads);
       await probe.release();
       backward = differentiate(lossGraph.graph, lossGraph.binding, { ...options, rescaleAt: cuts });
-      probe = await Probe.load(runtime, model, backward, feeds, values);
+      probe = await Probe.load(runtime, model, backward, feeds, values, composites);
       await findExponents(probe, cuts);
       gradients = await measured(probe);
     }
@@ -81,6 +83,7 @@ function assemble(
   const values: FlowValue[] = names.map((name) => {
     const node = made.get(name);
     const { value, units } = statistics.get(name)!;
+    const block = node && layers.compositeOf.get(node.name);
     return {
       name,
       node: node?.name ?? '',
@@ -92,6 +95,7 @@ function assemble(
       value,
       units,
       decadesFromOutput: decadesOf(name),
+      ...(block && { block: block.id, ...(name !== block.output && { inner: true }) }),
     };
   });
   const edges = names.flatMap((name) => edgesOf(gradients.get(name)!, layers));
@@ -178,7 +182,7 @@ function floatInputs(graph: Graph, feeds: ReadonlyMap<string, Tensor>): string[]
 }
 
 function edgesOf(measured: MeasuredGradient, layers: LayerMap): FlowEdge[] {
-  return [...measured.edges].map(([edge, { log10L2, share }]: [BackwardEdge, { log10L2: number; share: number }]) => ({
+  return [...measured.edges].map(([edge, { log10L2, share }]) => ({
     node: edge.node,
     op: edge.op,
     kind: layers.kindOf.get(edge.node) ?? 'loss',
@@ -187,13 +191,26 @@ function edgesOf(measured: MeasuredGradient, layers: LayerMap): FlowEdge[] {
     outputs: edge.outputs,
     log10L2,
     share,
+    ...(edge.composite && { block: edge.composite.id }),
+    ...(edge.inner && { inner: true }),
   }));
 }
 
-function activationsOf(graph: Graph): (name: string) => { op: string; input: string } | undefined {
+/** The activation function that makes a value: an operator, or a block of several; within a block there is none. */
+function activationsOf(
+  graph: Graph,
+  composites: readonly Composite[],
+): (name: string) => { op: string; input: string } | undefined {
   const made = new Map<string, Node>(producers(graph));
+  const blocks = new Map(composites.map((block) => [block.output, block]));
+  const inside = new Set(composites.flatMap((block) => block.nodes));
   return (name) => {
+    const block = blocks.get(name);
+    if (block) return block.kind === 'activation-derivative' ? { op: block.op, input: block.input } : undefined;
     const node = made.get(name);
+    if (node && inside.has(node.name)) return undefined;
+    // The measured derivative is that of alpha = 1.
+    if (node?.op === 'Swish' && (node.attributes.alpha ?? 1) !== 1) return undefined;
     return node && isActivation(node.op) ? { op: node.op, input: node.inputs[0]! } : undefined;
   };
 }

@@ -131,6 +131,7 @@ describe('the terminal report', () => {
     const branch = (op: string, share: number) => ({ node: op, op, share, decades: 0 });
     const merge = (layer: string, share: number) => ({
       value: `${layer}_out`,
+      kind: 'skip-connection' as const,
       branches: [branch('Add', share), branch('Conv', 1 - share)],
     });
     const edge = (layer: string, op: string, kind: 'arithmetic' | 'weight-matrix') => ({
@@ -165,7 +166,11 @@ describe('the terminal report', () => {
       share: 0.5,
     }));
     const merges = [
-      { value: 'a_out', branches: edges.map(({ node, op, share }) => ({ node, op, share, decades: 0 })) },
+      {
+        value: 'a_out',
+        kind: 'arithmetic' as const,
+        branches: edges.map(({ node, op, share }) => ({ node, op, share, decades: 0 })),
+      },
     ];
     expect(renderTerminal(subjectOf({ layers: [{ name: 'a' }, { name: 'b' }], edges, merges }))).not.toContain('skip');
   });

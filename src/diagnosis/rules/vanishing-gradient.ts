@@ -28,7 +28,7 @@ export const vanishingGradient: DiagnosisRule = {
     const depth = depthOf(profile);
     const main = causes[0];
     const first = profile.values.find((value) => value.name === attribution.from)?.layer || attribution.from;
-    const bounded = profile.values.some((value) => saturating.has(value.op));
+    const bounded = profile.values.some((value) => saturating.has(value.op) && !value.inner);
     const transient = severity !== 'error' && decades <= ERROR_DECADES;
     return [
       {
