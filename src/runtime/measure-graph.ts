@@ -57,8 +57,13 @@ async function measureOnce(
     outputs: [`shape_probe:${name}`],
     attributes: {},
   }));
+  // The runtime infers shapes in both branches of an If: one that does not fit these shapes, and is never taken, would
+  // have it refuse the graph. It tolerates what it cannot infer.
+  const open = graph.nodes.some(({ op }) => op === 'If');
+  const inputs = graph.inputs.map((info) => (open ? { ...info, shape: info.shape?.map(() => null) } : info));
   const probed: Graph = {
     ...graph,
+    inputs,
     nodes: [...graph.nodes, ...shapeNodes],
     outputs: [...computed, ...shapeNodes.map((node) => node.outputs[0]!)].map((name) => ({ name })),
   };
