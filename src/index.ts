@@ -11,6 +11,7 @@ export type { Cause, Diagnosis, Finding, RemedyHint, RuleId, Severity, Verdict }
 export type { Attribution, LayerShare, Merge } from './flow/attribution.ts';
 export { type FactorKind, factorKinds } from './flow/kinds.ts';
 export type { FlowEdge, FlowLayer, FlowParameter, FlowProfile, FlowValue } from './flow/profile.ts';
+export type { RecurrentFlow, StepGain } from './flow/recurrent.ts';
 export type { TensorStatistics } from './flow/statistics.ts';
 export type { UpdateRule } from './flow/update.ts';
 export type { TypedArray } from './graph/data-type.ts';

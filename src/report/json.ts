@@ -1,5 +1,6 @@
 import type { Attribution } from '../flow/attribution.ts';
 import type { FlowParameter, FlowProfile, FlowValue } from '../flow/profile.ts';
+import type { RecurrentFlow } from '../flow/recurrent.ts';
 import type { TensorStatistics } from '../flow/statistics.ts';
 import type { ReportSubject } from './subject.ts';
 
@@ -51,6 +52,7 @@ export function reportOf({ model, probe, profile, diagnosis }: ReportSubject) {
     parameters: profile.parameters.map(parameterEntry),
     flow: profile.values.map((value) => flowEntry(value, profile)),
     attribution: attributionEntry(diagnosis.attribution, profile),
+    ...(profile.recurrent === undefined ? {} : { recurrent: profile.recurrent.map(recurrentEntry) }),
     findings: diagnosis.findings.map(
       ({ rule, severity, title, explanation, basis, where, evidence, causes, remedies }) => ({
         rule,
@@ -139,6 +141,26 @@ function attributionEntry(attribution: Attribution | undefined, profile: FlowPro
   const none = { totalDecades: Number.NaN, byKind: {}, byLayer: [], merges: [], from: null, to: profile.output };
   const { totalDecades, byKind, byLayer, merges, from, to, blockedBy } = attribution ?? { ...none, blockedBy: [] };
   return { totalDecades, byKind, byLayer, merges, from, to, blockedBy };
+}
+
+/** A recurrent layer through time; norms in decades, by time index. */
+function recurrentEntry({ layer, node, op, direction, from, to, hidden, cell, gains, ...sums }: RecurrentFlow) {
+  const { totalDecades, recurrence, direct, factors } = sums;
+  return {
+    layer,
+    node,
+    operator: op,
+    direction,
+    from: from ?? null,
+    to,
+    totalDecades,
+    recurrence,
+    direct,
+    ...(factors === undefined ? {} : { factors }),
+    hidden,
+    ...(cell === undefined ? {} : { cell }),
+    gains,
+  };
 }
 
 function nonFiniteAsStrings(_key: string, value: unknown): unknown {

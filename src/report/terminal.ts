@@ -7,6 +7,7 @@ import { skipShares } from './merges.ts';
 import { counted, median, showDecades, showNumber, showPercent } from './numbers.ts';
 import { Page, type TerminalOptions } from './page.ts';
 import { reasonFor } from './reasons.ts';
+import { describeRecurrence } from './recurrent-section.ts';
 import type { ModelDescription, ReportSubject } from './subject.ts';
 
 export type { TerminalOptions } from './page.ts';
@@ -38,6 +39,7 @@ export function renderTerminal(subject: ReportSubject, options: ReportOptions = 
   page.gap();
   if (main) explain(page, subject, main);
   describeSkips(page, subject, diagnosis.attribution);
+  describeRecurrence(page, subject.profile);
   if (main) suggestRemedies(page, main);
   page.gap();
   listOthers(
