@@ -73,6 +73,12 @@ describe.each(['RNN', 'GRU', 'LSTM'] as const)('%s', (op) => {
   );
 });
 
+describe.each(['RNN', 'GRU', 'LSTM'] as const)('an empty sequence in %s', (op) => {
+  it.each(['forward', 'reverse', 'bidirectional'] as const)('%s', (direction) =>
+    checkSequence({ op, direction, lengths: [0, 3], reads: op === 'LSTM' ? ['Y', 'Y_h', 'Y_c'] : ['Y', 'Y_h'] }),
+  );
+});
+
 describe('LSTM', () => {
   it.each(['forward', 'reverse', 'bidirectional'] as const)('peepholes, %s', (direction) =>
     checkSequence({ op: 'LSTM', direction, peepholes: true, reads: ['Y', 'Y_c'] }),

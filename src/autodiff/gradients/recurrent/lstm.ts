@@ -9,6 +9,7 @@ import {
   type CellGradient,
   type Direction,
   directionsOf,
+  gradientAtEnd,
   joinDirections,
   maskSteps,
   once,
@@ -67,7 +68,7 @@ function backward(context: LstmContext, direction: Direction): LstmGradient {
   const { W, R, X, before, valid, sizes } = direction;
   const { N, H } = sizes;
   const initialC = initial_c ? takeDirection(g, initial_c, direction.index) : g.full([N, H], 0, X.type);
-  const dYc = dY_c ? takeDirection(g, dY_c, direction.index) : g.full([N, H], 0, X.type);
+  const dYc = gradientAtEnd(context, dY_c, direction.index);
   const peepholes = P && (g.split(takeDirection(g, P, direction.index), [H, H, H], 0) as [Value, Value, Value]);
   const cell = once(() => recompute(context, direction, initialC, peepholes));
   const swept = once(() => {

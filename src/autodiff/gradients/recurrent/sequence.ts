@@ -93,7 +93,7 @@ export function directionsOf(node: Recurrent, defaults: readonly string[]): Dire
       before: rows(g, stateBefore(g, after, initialH, { reverse, lengths: node.sequence_lens })),
       after,
       dY: dY && maskSteps(g, valid, dY),
-      dYh: node.dY_h ? of(node.dY_h) : zeros(),
+      dYh: gradientAtEnd(node, node.dY_h, index),
       valid,
     };
   });
@@ -113,6 +113,16 @@ export function joinDirections(
     B: joined((cell) => cell.B()),
     initial_h: joined((cell) => cell.initialH()),
   };
+}
+
+/** The gradient of a last state, [N, H]; zeros when the loss does not read it. */
+export function gradientAtEnd(node: Recurrent, gradient: Value | undefined, index: number): Value {
+  const { g, X, R, sequence_lens } = node;
+  const [N, H] = [X.shape[1]!, R.shape[2]!];
+  if (!gradient) return g.full([N, H], 0, X.type);
+  const own = takeDirection(g, gradient, index);
+  // The last state of an empty sequence is zero, not the initial one (onnxruntime 1.30).
+  return sequence_lens ? maskSteps(g, g.reshape(validSteps(g, sequence_lens, 1, N, 0), [N, 1]), own) : own;
 }
 
 /** Values of each direction stacked along a new first axis. */
