@@ -5,9 +5,10 @@ import type { Cause } from './finding.ts';
 
 /**
  * Factors that change the size of a gradient tensor without starving or flooding a weight: averaging over n places
- * divides the norm by √n, and the weight gradient sums over the same places again.
+ * divides the norm by √n, and the weight gradient sums over the same places again. Reshaping counts: what a Concat's
+ * branches lose in being cut apart, their meeting gives back, and in DenseNet each is five decades.
  */
-const neutral: ReadonlySet<FactorKind> = new Set(['pooling', 'reshape', 'loss', 'dropout']);
+const neutral: ReadonlySet<FactorKind> = new Set(['pooling', 'loss', 'dropout']);
 
 /** The decades of an attribution that starve or flood the first layer: all kinds but the neutral ones. */
 export function effectiveDecades(byKind: Partial<Record<FactorKind, number>>): number {
