@@ -6,6 +6,7 @@ import { decodeNpy } from '../../src/data/index.ts';
 import type { RecurrentFlow } from '../../src/flow/recurrent.ts';
 import { GraphBuilder } from '../../src/graph/builder.ts';
 import { modelOf } from '../../src/graph/graph.ts';
+import { range } from '../../src/graph/shapes.ts';
 import { tensorOf } from '../../src/graph/tensor.ts';
 import { readModelSource } from '../../src/readers/index.ts';
 import { openSource } from '../../src/runtime/node/files.ts';
@@ -57,16 +58,17 @@ function compare(what: string, decades: readonly number[], norms: readonly numbe
 
 describe('a recurrence of one unit, h_t = tanh(w h_{t−1} + x_t) with h_0 = 0 and x = 0', () => {
   // ∂h_T/∂h_t = w^(T−t), since tanh′(0) = 1.
-  async function chainFlow(w: number, T: number): Promise<RecurrentFlow> {
+  async function chainFlow(w: number, T: number, reads: 'last' | 'all' = 'last'): Promise<RecurrentFlow> {
     const g = new GraphBuilder();
     const X = g.input('x', 'float32', [T, 1, 1]);
     const W = g.initializer('rnn.weight_ih', tensorOf('float32', [1, 1, 1], [1]));
     const R = g.initializer('rnn.weight_hh', tensorOf('float32', [1, 1, 1], [w]));
     const spec = ['float32', [1, 1, 1]] as const;
     const attributes = { hidden_size: 1 };
-    const names = { node: 'rnn', outputs: ['', 'last'] };
-    const last = g.add('RNN', [X, W, R], [['float32', [T, 1, 1, 1]], spec], attributes, names)[1]!;
-    g.output(g.reshape({ ...last, name: 'last' }, []));
+    const names = { node: 'rnn', outputs: reads === 'all' ? ['all'] : ['', 'last'] };
+    g.add('RNN', [X, W, R], [['float32', [T, 1, 1, 1]], spec], attributes, names);
+    const shape = reads === 'all' ? [T, 1, 1, 1] : [1, 1, 1];
+    g.output(g.reduceSum({ name: reads, type: 'float32', shape }, range(shape.length), false));
     const { profile } = await diagnose(modelOf(g.graph, 'chain'), {
       runtime: nodeRuntime(),
       batch: {
@@ -96,5 +98,20 @@ describe('a recurrence of one unit, h_t = tanh(w h_{t−1} + x_t) with h_0 = 0 a
       expect(Math.abs(decade - (599 - t) * Math.log10(w)), `step ${t}`).toBeLessThan(1e-4);
     });
     expect(flow.totalDecades).toBeCloseTo(599 * Math.log10(w), 3);
+  });
+
+  // With L = Σ h_t, δ_t = 1 + w δ_{t+1}: the recurrence carries w δ_{t+1}, the 1 arrives directly.
+  it.each([1e-3, 0.5, 3])('w = %d, every step read', async (w) => {
+    const T = 30;
+    const flow = await chainFlow(w, T, 'all');
+    const delta = [1];
+    for (let t = T - 2; t >= 0; t--) delta.unshift(1 + w * delta[0]!);
+    flow.gains.forEach(({ step, recurrence, direct }) => {
+      expect(recurrence, `step ${step}`).toBeCloseTo(Math.log10(w), 5);
+      expect(direct, `step ${step}`).toBeCloseTo(Math.log10(1 + 1 / (w * delta[step + 1]!)), 5);
+    });
+    flow.hidden.forEach((decade, t) => {
+      expect(decade, `step ${t}`).toBeCloseTo(Math.log10(delta[t]!), 5);
+    });
   });
 });
