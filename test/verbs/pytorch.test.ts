@@ -14,7 +14,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const own = join(here, '../fixtures/torch');
 const shared = join(here, '../../../shared/fixtures/torch');
 const folders = [own, shared].filter((folder) => existsSync(folder));
-/** Networks with an operator whose gradient is not written yet. */
+/** Networks with a form of an operator whose gradient is not written yet: Resize by float scales from shape arithmetic. */
 const unwritten = new Set(['conv_misc_ops']);
 const networks = new Map(
   folders
