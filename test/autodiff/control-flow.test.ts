@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/builder.ts';
 import { type Attribute, type Graph, modelOf, type Value } from '../../src/graph/graph.ts';
+import { decodeModel } from '../../src/graph/onnx/decode.ts';
 import { scalarOf, type Tensor, tensorOf } from '../../src/graph/tensor.ts';
 import { bindShapes } from '../../src/runtime/bind.ts';
 import { nodeRuntime } from '../../src/runtime/node/onnxruntime.ts';
@@ -507,4 +509,19 @@ it('an operator without a gradient in a body is named as the model names it', as
     message: expect.stringMatching(/operator DynamicQuantizeLinear .* stands between the loss and "s_\d+\/x"/),
     where: 'node "quantize" in the body of Scan "scan"',
   });
+});
+
+it("a network scripted by PyTorch, a Loop with an If in it, has PyTorch's gradients", async () => {
+  const folder = 'test/fixtures/control-flow';
+  const truth = JSON.parse(readFileSync(`${folder}/scripted.json`, 'utf8'));
+  const { graph } = await decodeModel(readFileSync(`${folder}/scripted.onnx`), { name: 'scripted.onnx' });
+  const feeds = new Map([['x', tensorOf('float32', [5, 2, 3], truth.x)]]);
+  const names = ['inp.weight', 'inp.bias', 'hid.weight', 'hid.bias', 'out.weight', 'out.bias'];
+  const wrt = ['x', ...names.filter((name) => graph.initializers.has(name))];
+  const result = await pullBackGraph(graph, feeds, wrt, truth.dy);
+  const near = (values: number[]) => values.map((x) => expect.closeTo(x, 5));
+  expect(result.Y).toEqual(near(truth.y));
+  expect(result.dx).toEqual(near(truth.dx));
+  for (const name of wrt.slice(1)) expect(result[`d${name}`], name).toEqual(near(truth.gradients[name]));
+  expect(wrt.length).toBe(7);
 });

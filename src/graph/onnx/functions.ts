@@ -13,6 +13,7 @@ import { copyMessage, sourceMessage } from './proto.ts';
 const NODE_LIMIT = 1_000_000;
 /** Names grow with the nesting: `<call>/<inner call>/…`. */
 const DEPTH_LIMIT = 100;
+const simpler = 'export the model with standard operators, or inline its functions with onnx.inliner';
 
 /**
  * Replaces every call of a model-local function by the function's body, in the dialect: its values and nodes are called
@@ -25,6 +26,7 @@ export function inlineFunctions(model: Model, proto: ModelProto, file: string): 
   for (const one of proto.functions) if (!isStandard(one.domain)) library.set(keyOf(one), one);
   if (library.size === 0) return false;
   const inliner = new Inliner(model, library, file);
+  inliner.checkSize(model.graph);
   inliner.expandGraph(model.graph, []);
   if (inliner.called.size === 0) return false;
 
@@ -51,7 +53,7 @@ class Inliner {
   private readonly library: ReadonlyMap<string, FunctionProto>;
   private readonly file: string;
   private readonly names = new Set<string>();
-  private count = 0;
+  private readonly sizes = new Map<FunctionProto, number>();
 
   constructor(model: Model, library: ReadonlyMap<string, FunctionProto>, file: string) {
     this.model = model;
@@ -59,6 +61,37 @@ class Inliner {
     this.file = file;
     collectNames(model.graph, this.names);
     collectNodeNames(model.graph, this.names);
+  }
+
+  /** Refuses a graph that would unfold to more nodes than the limit, before anything is unfolded. */
+  checkSize(graph: Graph): void {
+    const size = this.sizeOf(graph.nodes.map((node) => encodeNode(node, [])));
+    if (size <= NODE_LIMIT) return;
+    const shown = size < 1e15 ? String(size) : size.toExponential(0);
+    throw new ReaderError(`its functions unfold to ${shown} nodes; at most ${NODE_LIMIT} are read`, {
+      code: 'onnx-function',
+      where: this.file,
+      hint: simpler,
+    });
+  }
+
+  private sizeOf(nodes: readonly NodeProto[], depth = 0): number {
+    return nodes.reduce((sum, node) => {
+      const graphs = node.attribute.flatMap(({ g, graphs }) => (g ? [g, ...graphs] : graphs));
+      const inner = graphs.reduce((total, graph) => total + this.sizeOf(graph.node, depth), 0);
+      const called = this.library.get(keyOf({ ...node, name: node.opType }));
+      return sum + 1 + inner + (called ? this.sizeOfFunction(called, depth + 1) : 0);
+    }, 0);
+  }
+
+  private sizeOfFunction(proto: FunctionProto, depth: number): number {
+    const known = this.sizes.get(proto);
+    if (known !== undefined) return known;
+    if (depth > DEPTH_LIMIT) throw tooDeep(this.file);
+    this.sizes.set(proto, 0); // Recursion is found and named while expanding.
+    const size = this.sizeOf(proto.node, depth);
+    this.sizes.set(proto, size);
+    return size;
   }
 
   /** Expands the calls in a graph and its subgraphs; `within` are the functions around it. */
@@ -119,7 +152,6 @@ class Inliner {
     collectNames(body, names);
     const opset = Number(proto.opsetImport.find(({ domain }) => isStandard(domain))?.version ?? this.model.sourceOpset);
     if (opset < DIALECT_OPSET) upgradeGraph(body, opset, { file: where, names, constants });
-    this.count += 1 + countNodes(body);
     const [dangling] = freeNames(body);
     if (dangling !== undefined) {
       throw new ReaderError(`reads the value "${dangling}", which nothing in the function produces`, {
@@ -139,9 +171,7 @@ class Inliner {
       const cycle = names.length > 6 ? [...names.slice(0, 5), '…', proto.name] : names;
       throw refuse(`the function "${proto.name}" calls itself: ${cycle.join(' → ')}`, 'ONNX functions cannot recur');
     }
-    const limits = 'export the model with standard operators, or inline its functions with onnx.inliner';
-    if (within.length >= DEPTH_LIMIT) throw refuse(`functions call each other more than ${DEPTH_LIMIT} deep`, limits);
-    if (this.count > NODE_LIMIT) throw refuse(`its functions unfold to more than ${NODE_LIMIT} nodes`, limits);
+    if (within.length >= DEPTH_LIMIT) throw tooDeep(this.file);
     for (const kind of ['input', 'output'] as const) {
       const [given, taken] = [call[`${kind}s`].length, proto[kind].length];
       if (given > taken) {
@@ -156,6 +186,14 @@ class Inliner {
     this.names.add(name);
     return name;
   }
+}
+
+function tooDeep(file: string): ReaderError {
+  return new ReaderError(`its functions call each other more than ${DEPTH_LIMIT} deep`, {
+    code: 'onnx-function',
+    where: file,
+    hint: simpler,
+  });
 }
 
 /** A function's node with references to the function's attributes replaced by their values; absent ones are left out. */
@@ -196,11 +234,6 @@ function callKey(node: Node): string {
 
 function isStandard(domain: string): boolean {
   return domain === '' || domain === 'ai.onnx';
-}
-
-function countNodes(graph: Graph): number {
-  const within = (node: Node): number => subgraphsOf(node).reduce((sum, subgraph) => sum + countNodes(subgraph), 0);
-  return graph.nodes.reduce((sum, node) => sum + 1 + within(node), 0);
 }
 
 function collectNodeNames(graph: Graph, names: Set<string>): void {
