@@ -10,12 +10,19 @@ export interface PreparedModel {
 
 /**
  * Half-precision tensors become float32, so that what is measured is the network and not the format's underflow at 6e-8,
- * and dropout is switched off, so that the same seed gives the same report. The given model is not changed.
+ * dropout is switched off, so that the same seed gives the same report, and tensors stored once because they were equal
+ * get their own names back. The given model is not changed.
  */
 export function prepareForMeasuring(model: Model): PreparedModel {
   const graph = cloneGraph(model.graph);
   const notes: string[] = [];
   if (widenHalves(graph)) notes.push('half-precision tensors are measured in float32');
+  const separated = separateEqual(graph);
+  if (separated > 0) {
+    notes.push(
+      `the exporter stored ${separated} more tensor${separated === 1 ? '' : 's'} once with others because they were equal: each is measured by itself`,
+    );
+  }
   if (silenceDropout(graph)) notes.push('dropout is switched off while measuring');
   return { model: { ...model, graph }, notes };
 }
@@ -48,6 +55,24 @@ function widenHalves(graph: Graph): boolean {
 
 function isHalfCode(code: unknown): boolean {
   return code === codeOf('float16') || code === codeOf('bfloat16');
+}
+
+/**
+ * PyTorch's exporter stores equal tensors once and names the others by Identity: running variances and scales that are
+ * all 1 would get each other's gradients. A tensor of many numbers that is read twice is tied on purpose and stays.
+ */
+function separateEqual(graph: Graph): number {
+  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const before = graph.nodes.length;
+  graph.nodes = graph.nodes.filter(({ op, domain, inputs, outputs: [name] }) => {
+    const tensor = op === 'Identity' && domain === '' ? graph.initializers.get(inputs[0]!) : undefined;
+    if (!tensor || !isFloat(tensor.type) || name === undefined || outputs.has(name)) return true;
+    const { data } = tensor;
+    for (let i = 1; i < data.length; i++) if (data[i] !== data[0]) return true;
+    graph.initializers.set(name, tensor);
+    return false;
+  });
+  return before - graph.nodes.length;
 }
 
 function silenceDropout(graph: Graph): boolean {

@@ -8,7 +8,14 @@ import { measureTensor } from '../../src/flow/statistics.ts';
 import { tensorOf } from '../../src/graph/tensor.ts';
 
 type Vector = number[];
-type Link = { from: string; to: string; op: string; kind: FactorKind; map: (g: Vector) => Vector };
+type Link = {
+  from: string;
+  to: string;
+  op: string;
+  kind: FactorKind;
+  map: (g: Vector) => Vector;
+  inner?: boolean;
+};
 
 /** A profile of a made-up graph: values in forward order, the last one the output, links with their backward maps. */
 function profileOf(values: string[], links: Link[], seed: Vector): FlowProfile {
@@ -33,6 +40,7 @@ function profileOf(values: string[], links: Link[], seed: Vector): FlowProfile {
         outputs: [link.to],
         log10L2: Math.log10(Math.hypot(...contribution)),
         share: squares > 0 ? inner / squares : 0,
+        ...(link.inner && { inner: true }),
       });
     }
   }
@@ -99,9 +107,91 @@ describe('attribution', () => {
     expect(sumOfKinds(byKind)).toBeCloseTo(totalDecades, 12);
   });
 
+  const link = (from: string, to: string, op: string, kind: FactorKind, factor = 1): Link => ({
+    from,
+    to,
+    op,
+    kind,
+    map: times(factor),
+  });
+  /** The kinds that the meetings of a made-up graph belong to, and what they took. */
+  const meet = (values: string[], links: Link[]) => {
+    const { merges, byKind, totalDecades } = attribute(profileOf(values, links, [1, 2]), values[0]!);
+    expect(sumOfKinds(byKind)).toBeCloseTo(totalDecades, 12);
+    return { kinds: merges.map(({ kind }) => kind), byKind };
+  };
+
+  it('tells projections of one value from a skip connection', () => {
+    const projections = ['q', 'k', 'v'].flatMap((name) => [
+      link('x', name, 'MatMul', 'weight-matrix', 0.5),
+      link(name, 'y', 'Attention', 'attention', 0.5),
+    ]);
+    const { kinds, byKind } = meet(['x', 'q', 'k', 'v', 'y'], projections);
+    expect(kinds).toEqual(['branching']);
+    // Three equal branches: ‖g‖ = 3 ‖c‖.
+    expect(byKind.branching).toBeCloseTo(Math.log10(3), 12);
+    expect(byKind['skip-connection']).toBeUndefined();
+    const around = [link('x', 'z', 'Add', 'arithmetic'), link('y', 'z', 'Add', 'arithmetic')];
+    expect(meet(['x', 'q', 'k', 'v', 'y', 'z'], [...projections, ...around]).kinds).toEqual(['skip-connection']);
+  });
+
+  it('takes slices of one tensor for a matter of layout', () => {
+    const slices = ['q', 'k', 'v'].flatMap((name) => [
+      link('x', name, 'Slice', 'reshape'),
+      link(name, 'y', 'Attention', 'attention'),
+    ]);
+    expect(meet(['x', 'q', 'k', 'v', 'y'], slices).kinds).toEqual(['reshape']);
+  });
+
+  it('takes branches of elementwise operators for a formula, also where an Add ends it', () => {
+    const rotary = [
+      link('x', 'a', 'Mul', 'arithmetic', 0.5),
+      link('x', 'b', 'Slice', 'reshape'),
+      link('b', 'c', 'Mul', 'arithmetic', 0.5),
+      link('a', 'y', 'Add', 'arithmetic'),
+      link('c', 'y', 'Add', 'arithmetic'),
+    ];
+    expect(meet(['x', 'a', 'b', 'c', 'y'], rotary).kinds).toEqual(['arithmetic']);
+    const swish = [
+      link('x', 'y', 'Mul', 'arithmetic'),
+      link('x', 's', 'Sigmoid', 'activation-derivative'),
+      link('s', 'y', 'Mul', 'arithmetic'),
+    ];
+    expect(meet(['x', 's', 'y'], swish).kinds).toEqual(['arithmetic']);
+  });
+
+  it('knows a skip connection behind a reshape or a dropout, and an Add that rejoins nothing for none', () => {
+    const block = [link('x', 'f', 'Conv', 'weight-matrix', 0.5), link('f', 'y', 'Add', 'arithmetic')];
+    const skip = [link('x', 'd', 'Dropout', 'dropout'), link('d', 'y', 'Add', 'arithmetic')];
+    expect(meet(['x', 'd', 'f', 'y'], [...block, ...skip]).kinds).toEqual(['skip-connection']);
+    // Two towers, the second of which begins with a bias: nothing goes unchanged to where they meet.
+    const towers = [
+      link('x', 'a', 'Add', 'arithmetic'),
+      link('a', 'b', 'Gemm', 'weight-matrix', 0.5),
+      link('b', 'y', 'Add', 'arithmetic'),
+      link('x', 'c', 'Gemm', 'weight-matrix', 0.5),
+      link('c', 'y', 'Add', 'arithmetic'),
+    ];
+    expect(meet(['x', 'a', 'b', 'c', 'y'], towers).kinds).toEqual(['branching']);
+  });
+
+  it('gives meetings within a block to its kind and does not list them', () => {
+    const inside = (from: string, to: string, factor: number): Link => ({
+      ...link(from, to, 'Mul', 'normalization', factor),
+      inner: true,
+    });
+    const links = [inside('c', 's', 0.3), inside('s', 'y', 0.5), inside('c', 'y', 0.8)];
+    const { kinds, byKind } = meet(['c', 's', 'y'], links);
+    expect(kinds).toEqual([]);
+    expect(Object.keys(byKind)).toEqual(['normalization']);
+    expect(byKind.normalization).toBeCloseTo(Math.log10(0.95), 12);
+  });
+
   it('adds up to the total on any graph, by kind and by layer', () => {
-    const kinds: FactorKind[] = ['activation-derivative', 'weight-matrix', 'normalization', 'arithmetic'];
-    const link = fc.record({
+    const kinds: FactorKind[] = ['activation-derivative', 'weight-matrix', 'normalization', 'arithmetic', 'reshape'];
+    const extraLink = fc.record({
+      op: fc.constantFrom('X', 'Add', 'Concat'),
+      inner: fc.boolean(),
       from: fc.nat(7),
       span: fc.integer({ min: 1, max: 7 }),
       kind: fc.constantFrom(...kinds),
@@ -110,7 +200,7 @@ describe('attribution', () => {
     });
     fc.assert(
       fc.property(
-        fc.array(link, { maxLength: 12 }),
+        fc.array(extraLink, { maxLength: 12 }),
         fc.array(fc.double({ min: 0.1, max: 1, noNaN: true }), { minLength: 8, maxLength: 8 }),
         (extra, chain) => {
           const values = Array.from({ length: 9 }, (_, i) => `v${i}`);
@@ -121,13 +211,14 @@ describe('attribution', () => {
             kind: kinds[i % kinds.length]!,
             map: times(scale),
           }));
-          for (const { from, span, kind, scale, turn } of extra) {
+          for (const { from, span, op, inner, kind, scale, turn } of extra) {
             const to = Math.min(8, from + span);
             if (to > from)
               links.push({
                 from: `v${from}`,
                 to: `v${to}`,
-                op: 'X',
+                op,
+                inner,
                 kind,
                 map: (g) => (turn ? [-scale * g[1]!, scale * g[0]!] : times(scale)(g)),
               });
