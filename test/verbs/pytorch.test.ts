@@ -14,7 +14,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const own = join(here, '../fixtures/torch');
 const shared = join(here, '../../../shared/fixtures/torch');
 const folders = [own, shared].filter((folder) => existsSync(folder));
-/** Networks with a form of an operator whose gradient is not written yet: Resize by float scales from shape arithmetic. */
+/** Networks with a form of an operator without gradient yet: Resize by scales that a Concat of constants makes. */
 const unwritten = new Set(['conv_misc_ops']);
 const networks = new Map(
   folders
