@@ -43,19 +43,25 @@ function gather(files: Iterable<readonly [string, Uint8Array]>): OnnxTest[] {
   return [...tests.values()].filter(({ model }) => model.length > 0).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** Regular files of an uncompressed ustar archive (POSIX.1-1988): 512-byte headers, name at 0, size in octal at 124. */
+/**
+ * Regular files of an uncompressed ustar archive (POSIX.1-1988): 512-byte headers, name at 0, size in octal at 124. GNU
+ * tar puts a name of more than 100 characters into an entry of type L before the file's own.
+ */
 function* readTar(tar: Uint8Array): Generator<readonly [string, Uint8Array]> {
   const text = (from: number, length: number): string =>
     Buffer.from(tar.subarray(from, from + length))
       .toString('latin1')
       .replace(/\0.*$/s, '');
+  let longName = '';
   for (let at = 0; at + 512 <= tar.length; ) {
     const name = text(at, 100);
     const size = Number.parseInt(text(at + 124, 12), 8) || 0;
     const prefix = text(at + 257, 5) === 'ustar' ? text(at + 345, 155) : '';
-    if (/^0?$/.test(text(at + 156, 1))) {
-      if (name !== '') yield [prefix ? `${prefix}/${name}` : name, tar.subarray(at + 512, at + 512 + size)];
+    const kind = text(at + 156, 1);
+    if (/^0?$/.test(kind) && name !== '') {
+      yield [longName || (prefix.trim() ? `${prefix}/${name}` : name), tar.subarray(at + 512, at + 512 + size)];
     }
+    longName = kind === 'L' ? text(at + 512, size) : '';
     at += 512 + Math.ceil(size / 512) * 512;
   }
 }
