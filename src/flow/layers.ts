@@ -1,4 +1,5 @@
 import type { Graph, Node } from '../graph/graph.ts';
+import { readNames } from '../graph/subgraphs.ts';
 import type { Composite } from './composites.ts';
 import { type FactorKind, kindOf } from './kinds.ts';
 import { layerNameOf } from './layer-names.ts';
@@ -41,13 +42,15 @@ export function mapLayers(
   const valueLayer = new Map<string, string>();
   const found = new Map<string, { node: Node; parameters: string[]; mixes: boolean }>();
   const ownOf = (node: Node) =>
-    node.inputs.filter((name) => !dependsOnInput.has(name)).flatMap((name) => sources.get(name) ?? []);
+    readNames(node)
+      .filter((name) => !dependsOnInput.has(name))
+      .flatMap((name) => sources.get(name) ?? []);
   const whole = findWholeLayers(graph, compositeOf, ownOf);
   for (const node of graph.nodes) {
     const block = compositeOf.get(node.name);
     const one = block && whole.get(block);
     const own = one?.own ?? ownOf(node);
-    const fromData = node.inputs.find((name) => dependsOnInput.has(name) && valueLayer.has(name));
+    const fromData = readNames(node).find((name) => dependsOnInput.has(name) && valueLayer.has(name));
     const carriesData = node.outputs.some((name) => dependsOnInput.has(name));
     const previous = fromData !== undefined ? valueLayer.get(fromData)! : '';
     const layer = own.length > 0 && carriesData ? layerNameOf(own[0]!, one?.reader ?? node.name) : previous;
@@ -103,8 +106,9 @@ function traceParameters(graph: Graph, parameters: ReadonlySet<string>): Map<str
   const sources = new Map<string, string[]>();
   for (const name of parameters) sources.set(name, [name]);
   for (const node of graph.nodes) {
-    const own = node.inputs.flatMap((name) => sources.get(name) ?? []);
-    const foreign = node.inputs.some((name) => name !== '' && !sources.has(name) && !graph.initializers.has(name));
+    const reads = readNames(node);
+    const own = reads.flatMap((name) => sources.get(name) ?? []);
+    const foreign = reads.some((name) => !sources.has(name) && !graph.initializers.has(name));
     if (own.length === 0 || foreign) continue;
     for (const output of node.outputs) if (output !== '') sources.set(output, [...new Set(own)]);
   }
@@ -114,7 +118,7 @@ function traceParameters(graph: Graph, parameters: ReadonlySet<string>): Map<str
 function dependentOn(graph: Graph, names: readonly string[]): Set<string> {
   const dependent = new Set(names.filter((name) => !graph.initializers.has(name)));
   for (const node of graph.nodes) {
-    if (!node.inputs.some((name) => dependent.has(name))) continue;
+    if (!readNames(node).some((name) => dependent.has(name))) continue;
     for (const output of node.outputs) if (output !== '') dependent.add(output);
   }
   return dependent;

@@ -1,4 +1,5 @@
 import type { DataType } from './data-type.ts';
+import { capturedNames } from './subgraphs.ts';
 import type { Tensor } from './tensor.ts';
 
 /**
@@ -106,11 +107,14 @@ export function producers(graph: Graph): Map<string, Node> {
   return map;
 }
 
-/** Value name → the nodes that read it, with the input position, in graph order. */
+/**
+ * Value name → the nodes that read it, with the input position, in graph order. What a node's subgraphs capture is
+ * counted after its inputs.
+ */
 export function consumers(graph: Graph): Map<string, { node: Node; input: number }[]> {
   const map = new Map<string, { node: Node; input: number }[]>();
   for (const node of graph.nodes) {
-    node.inputs.forEach((name, input) => {
+    [...node.inputs, ...capturedNames(node)].forEach((name, input) => {
       if (name === '') return;
       const list = map.get(name);
       if (list) list.push({ node, input });

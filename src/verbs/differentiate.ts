@@ -6,6 +6,8 @@ import { UsageError } from '../graph/errors.ts';
 import { type Binding, type Graph, type Model, type Node, producers } from '../graph/graph.ts';
 import { findParameters } from '../graph/parameters.ts';
 import { pruneGraph } from '../graph/prune.ts';
+import { renameNode } from '../graph/rename.ts';
+import { dependentOn } from '../graph/subgraphs.ts';
 import { type Tensor, tensorOf } from '../graph/tensor.ts';
 import { bindShapes } from '../runtime/bind.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -144,11 +146,7 @@ function declareGradients(backward: BackwardGraph, wrt: readonly string[], outpu
     });
   }
   const rename = (name: string) => renamed.get(name) ?? name;
-  graph.nodes = [...graph.nodes, ...copies].map((node) => ({
-    ...node,
-    inputs: node.inputs.map(rename),
-    outputs: node.outputs.map(rename),
-  }));
+  graph.nodes = [...graph.nodes, ...copies].map((node) => renameNode(node, rename));
   const results = [...outputs, 'loss', ...wrt.filter((name) => gradients.has(name)).map((name) => `grad:${name}`)];
   const pruned = pruneGraph(graph, [...new Set(results)]);
   const typed = new Map<string, string>([
@@ -164,11 +162,7 @@ function declareGradients(backward: BackwardGraph, wrt: readonly string[], outpu
 
 /** What a written graph may rely on: contents that follow from shapes, not from this batch's numbers. */
 function withoutDataContents(graph: Graph, binding: Binding, feeds: ReadonlyMap<string, Tensor>): Binding {
-  const dependent = new Set(feeds.keys());
-  for (const node of graph.nodes) {
-    if (node.op === 'Shape' || node.op === 'Size' || !node.inputs.some((name) => dependent.has(name))) continue;
-    for (const output of node.outputs) dependent.add(output);
-  }
+  const dependent = dependentOn(graph, feeds.keys());
   return new Map(
     [...binding].map(([name, value]) => [name, dependent.has(name) ? { ...value, content: undefined } : value]),
   );

@@ -9,6 +9,7 @@ import { measureTensor, type TensorStatistics } from '../flow/statistics.ts';
 import { type UpdateRule, updateRatio } from '../flow/update.ts';
 import { isFloat } from '../graph/data-type.ts';
 import { type Graph, type Model, type Node, producers } from '../graph/graph.ts';
+import { readNames } from '../graph/subgraphs.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { LossGraph, LossPlan } from '../training/losses.ts';
@@ -161,7 +162,7 @@ function pathValues(graph: Graph, backward: BackwardGraph, output: string, param
   const dependent = new Set(graph.inputs.map((input) => input.name).filter((name) => !graph.initializers.has(name)));
   const names = [...dependent];
   for (const node of graph.nodes) {
-    if (!node.inputs.some((name) => dependent.has(name))) continue;
+    if (!readNames(node).some((name) => dependent.has(name))) continue;
     for (const name of node.outputs) {
       if (name === '') continue;
       dependent.add(name);

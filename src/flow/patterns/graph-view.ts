@@ -1,4 +1,5 @@
 import { consumers, type Graph, type Node, producers } from '../../graph/graph.ts';
+import { readNames } from '../../graph/subgraphs.ts';
 import { sizeOf, toFloat64 } from '../../graph/tensor.ts';
 import { elementwise } from './elementwise.ts';
 
@@ -31,7 +32,7 @@ export class GraphView {
     }
     for (const { name } of graph.inputs) if (!graph.initializers.has(name)) this.data.add(name);
     for (const node of graph.nodes) {
-      if (shapeReaders.has(node.op) || !node.inputs.some((name) => this.data.has(name))) continue;
+      if (shapeReaders.has(node.op) || !readNames(node).some((name) => this.data.has(name))) continue;
       for (const name of node.outputs) if (name !== '') this.data.add(name);
     }
   }
