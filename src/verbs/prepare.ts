@@ -1,5 +1,5 @@
 import { codeOf, isFloat } from '../graph/data-type.ts';
-import { cloneGraph, type Graph, type Model, type ValueInfo } from '../graph/graph.ts';
+import { cloneGraph, consumers, type Graph, type Model, type ValueInfo } from '../graph/graph.ts';
 import { scalarOf, type Tensor, tensorOf, toFloat64 } from '../graph/tensor.ts';
 
 /** A model made fit for measuring, and what that changed, in sentences for the report. */
@@ -60,19 +60,29 @@ function isHalfCode(code: unknown): boolean {
 /**
  * PyTorch's exporter stores equal tensors once and names the others by Identity: running variances and scales that are
  * all 1 would get each other's gradients. A tensor of many numbers that is read twice is tied on purpose and stays.
+ * What only an Identity reads that nothing reads is left over from folding, and goes. Returns how many were separated.
  */
 function separateEqual(graph: Graph): number {
   const outputs = new Set(graph.outputs.map((output) => output.name));
-  const before = graph.nodes.length;
+  const readers = consumers(graph);
+  const leftOver = new Set<string>();
+  let separated = 0;
   graph.nodes = graph.nodes.filter(({ op, domain, inputs, outputs: [name] }) => {
     const tensor = op === 'Identity' && domain === '' ? graph.initializers.get(inputs[0]!) : undefined;
     if (!tensor || !isFloat(tensor.type) || name === undefined || outputs.has(name)) return true;
     const { data } = tensor;
+    if (!readers.has(name)) {
+      leftOver.add(inputs[0]!);
+      return false;
+    }
     for (let i = 1; i < data.length; i++) if (data[i] !== data[0]) return true;
     graph.initializers.set(name, tensor);
+    separated++;
     return false;
   });
-  return before - graph.nodes.length;
+  const read = consumers(graph);
+  for (const name of leftOver) if (!read.has(name) && !outputs.has(name)) graph.initializers.delete(name);
+  return separated;
 }
 
 function silenceDropout(graph: Graph): boolean {

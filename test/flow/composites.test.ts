@@ -210,6 +210,17 @@ describe('attention written out', () => {
     expect(attention).toEqual({ id: 'attention', input: 'MatMul_out_1', nodes: 6 });
   });
 
+  it('sees through the form of softmax before opset 13, which flattens', () => {
+    expect(
+      idsOf((g, x) => {
+        const [q, k, v] = qkv(g, x);
+        const flat = g.add('Flatten', [g.matmul(q, g.transposeMatrix(k))], [['float32', [4, 4]]], { axis: 1 })[0]!;
+        const weights = g.add('Reshape', [softmax(g, flat), g.ints([4, 4])], [['float32', [4, 4]]])[0]!;
+        return g.matmul(weights, v);
+      }),
+    ).toEqual(['attention']);
+  });
+
   it('is not a softmax over weights: gates of experts, memories, classes', () => {
     expect(idsOf((g, x) => g.matmul(softmax(g, project(g, x, 'gate')), project(g, x, 'value')))).toEqual([]);
     expect(

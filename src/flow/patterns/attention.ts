@@ -42,7 +42,7 @@ function findScoreProduct(view: GraphView, value: string, reach: number): Node[]
   if (products.has(node.op)) {
     return node.inputs.length === 2 && !node.inputs.some((name) => view.isStored(name)) ? [node] : undefined;
   }
-  const shapes = node.op === 'Reshape' || node.op === 'Unsqueeze' || node.op === 'Squeeze';
+  const shapes = isCarrier(node) && node.op !== 'Transpose';
   if (!isPassing(node) && !shapes && !between.has(node.op)) return undefined;
   for (const name of isPassing(node) || shapes ? node.inputs.slice(0, 1) : node.inputs) {
     const rest = findScoreProduct(view, name, reach - 1);
