@@ -1,5 +1,5 @@
 import { isPure } from '../graph/assembler.ts';
-import type { DataType } from '../graph/data-type.ts';
+import { type DataType, isFloat } from '../graph/data-type.ts';
 import type { Binding, BoundValue, Graph, Model, Node } from '../graph/graph.ts';
 import { takeKnownBranches } from '../graph/inline.ts';
 import { dependentOn } from '../graph/subgraphs.ts';
@@ -9,6 +9,8 @@ import type { Runtime } from './runtime.ts';
 
 /** Integer tensors up to this size keep their content: shapes, axes, indices. */
 const CONTENT_LIMIT = 4096;
+/** Float settings that exporters compute (the scales of a Resize) keep theirs up to this size, where no run changes it. */
+const SETTING_LIMIT = 64;
 
 /**
  * The binding of a graph with concrete inputs; `changing` are values given anew for every run. Takes known branches,
@@ -23,8 +25,8 @@ export async function measureGraph(
 ): Promise<Binding> {
   const { graph } = model;
   for (;;) {
-    const binding = await measureOnce(runtime, model, feeds, also);
     const varying = varyingNames(graph, changing);
+    const binding = await measureOnce(runtime, model, feeds, also, varying);
     const conditionOf = (name: string): boolean | undefined => {
       const content = varying.has(name) ? undefined : binding.get(name)?.content;
       return content?.data.length === 1 ? Boolean(content.data[0]) : undefined;
@@ -46,8 +48,13 @@ async function measureOnce(
   model: Model,
   feeds: ReadonlyMap<string, Tensor>,
   also: Map<string, Tensor>,
+  varying: ReadonlySet<string>,
 ): Promise<Binding> {
   const { graph } = model;
+  const limitOf = (name: string, type: DataType) => {
+    if (isIndexType(type)) return CONTENT_LIMIT;
+    return isFloat(type) && !varying.has(name) ? SETTING_LIMIT : -1;
+  };
   const computed = graph.nodes.flatMap((node) => node.outputs.filter((name) => name !== ''));
   const shapeNodes: Node[] = computed.map((name, i) => ({
     name: `shape_probe_${i}`,
@@ -81,7 +88,8 @@ async function measureOnce(
       const info = inferred.get(name);
       if (info?.type === undefined) continue; // sequences, maps and optionals never carry a gradient here
       if (!trusted || !isConcrete(info.shape)) fetches.push(`shape_probe:${name}`);
-      const isSmall = isIndexType(info.type) && (!isConcrete(info.shape) || sizeOf(info.shape) <= CONTENT_LIMIT);
+      const limit = limitOf(name, info.type);
+      const isSmall = isConcrete(info.shape) ? sizeOf(info.shape) <= limit : limit >= 0;
       if (isSmall || also.has(name)) fetches.push(name);
     }
     const fetched = fetches.length > 0 ? await session.run(feeds, fetches) : new Map<string, Tensor>();
@@ -90,13 +98,8 @@ async function measureOnce(
       if (info?.type === undefined) continue;
       const measured = fetched.get(`shape_probe:${name}`);
       const shape = measured ? toNumbers(measured) : (info.shape as readonly number[]);
-      const content = isIndexType(info.type) ? fetched.get(name) : undefined;
-      binding.set(name, {
-        name,
-        type: info.type,
-        shape,
-        content: sizeOf(shape) <= CONTENT_LIMIT ? content : undefined,
-      });
+      const content = sizeOf(shape) <= limitOf(name, info.type) ? fetched.get(name) : undefined;
+      binding.set(name, { name, type: info.type, shape, content });
       if (also.has(name)) also.set(name, fetched.get(name)!);
     }
     settleCeilMode(graph, binding);

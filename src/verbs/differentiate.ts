@@ -3,7 +3,7 @@ import { fixedBatchOf, makeBatch } from '../data/index.ts';
 import { isFloat } from '../graph/data-type.ts';
 import { suggest } from '../graph/did-you-mean.ts';
 import { UsageError } from '../graph/errors.ts';
-import { type Binding, type Graph, type Model, type Node, producers } from '../graph/graph.ts';
+import { type Binding, type Graph, type Model, type Node, producers, type ValueInfo } from '../graph/graph.ts';
 import { findParameters } from '../graph/parameters.ts';
 import { pruneGraph } from '../graph/prune.ts';
 import { renameNode } from '../graph/rename.ts';
@@ -53,7 +53,7 @@ export interface DifferentiatedModel {
 export async function differentiate(model: Model, options: DifferentiateOptions): Promise<DifferentiatedModel> {
   const { runtime } = options;
   const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
-  const size = options.size ?? fixedBatchOf(inputs) ?? 1;
+  const size = options.size ?? fixedBatchOf(inputs) ?? firstGivenDim(inputs, options.shapes) ?? 1;
   const batch = await makeBatch(requestShapes(inputs, options.shapes), inputs, {
     size,
     vocabulary: vocabularies(model, inputs),
@@ -87,6 +87,11 @@ export async function differentiate(model: Model, options: DifferentiateOptions)
     operators: countOperators(graph),
     notes: batch.description.notes,
   };
+}
+
+/** The batch that given shapes imply: the first dimension of the first input that has one. */
+function firstGivenDim(inputs: readonly ValueInfo[], shapes: DifferentiateOptions['shapes']): number | undefined {
+  return inputs.map((input) => shapes?.get(input.name)?.[0]).find((dim) => dim !== undefined);
 }
 
 function resolveNames(model: Model, graph: Graph, binding: Binding, wanted: readonly string[]): string[] {
