@@ -14,7 +14,6 @@ const here = dirname(fileURLToPath(import.meta.url));
 const own = join(here, '../fixtures/torch');
 const shared = join(here, '../../../shared/fixtures/torch');
 const folders = [own, shared].filter((folder) => existsSync(folder));
-/** Networks with a form of an operator without gradient yet: Resize by scales that a Concat of constants makes. */
 const networks = new Map(
   folders
     .flatMap((folder) => readdirSync(folder).map((file) => [file, folder] as const))
