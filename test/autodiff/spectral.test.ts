@@ -5,7 +5,7 @@ import { checkNode, ints } from './gradient-check.ts';
 const scalar = (name: string, value: number) => ints(name, [value], []);
 
 describe('DFT, against differences', () => {
-  it.each([
+  it.each<{ shape: number[]; attributes: Record<string, number> }>([
     { shape: [2, 5, 1], attributes: {} },
     { shape: [2, 5, 2], attributes: {} },
     { shape: [2, 4, 2], attributes: { inverse: 1 } },
