@@ -8,7 +8,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Its gradients come as modules whose imports have no extensions, which Node does not load.
+    // TensorFlow.js's gradients come as modules whose imports have no extensions, which Node does not load.
     server: { deps: { inline: [/@tensorflow\/tfjs-core/] } },
     globalSetup: ['test/global-setup.ts'],
   },
