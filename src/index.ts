@@ -25,7 +25,7 @@ export type { ModelDescription, ProbeDescription, ReportSubject } from './report
 export { type ReportOptions, renderTerminal } from './report/terminal.ts';
 export type { Runtime, Session } from './runtime/runtime.ts';
 export { type LossKind, lossKinds } from './training/losses.ts';
-export { optimizers } from './training/optimizers.ts';
+export { optimizers } from './training/optimizers/index.ts';
 export { type DiagnoseOptions, diagnose } from './verbs/diagnose.ts';
 export { type DifferentiatedModel, type DifferentiateOptions, differentiate } from './verbs/differentiate.ts';
 export { type DataNames, requestBatch } from './verbs/request-batch.ts';

@@ -10,7 +10,7 @@ import type { ReportSubject } from '../report/subject.ts';
 import { bindShapes } from '../runtime/bind.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { attachLoss, type LossKind, type LossPlan, planLoss } from '../training/losses.ts';
-import { optimizers } from '../training/optimizers.ts';
+import { optimizers } from '../training/optimizers/index.ts';
 import { noteExport } from './export-notes.ts';
 import { lossKindOf, vocabularies } from './model-hints.ts';
 import { prepareForMeasuring } from './prepare.ts';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { listDataSets } from '../../data/data-sets.ts';
 import type { ReportSubject } from '../../report/subject.ts';
 import { type LossKind, lossKinds } from '../../training/losses.ts';
-import { optimizers } from '../../training/optimizers.ts';
+import { optimizers } from '../../training/optimizers/index.ts';
 import { collect, oneOf, positiveNumber, wholeNumber } from '../options.ts';
 import { checkOutput, type OutputOptions, terminalOptions, writeResult } from '../output.ts';
 import { Progress } from '../progress.ts';
