@@ -56,7 +56,9 @@ export class FaultWatch {
   /** The fault that this step shows, if any. */
   see(facts: StepFacts): Fault | undefined {
     const { step, loss } = facts;
-    const broken = this.parameters.filter((_, i) => !isFiniteAt(facts.gradientNorms, i) || !isFiniteAt(facts.updateNorms, i));
+    const broken = this.parameters.filter(
+      (_, i) => !isFiniteAt(facts.gradientNorms, i) || !isFiniteAt(facts.updateNorms, i),
+    );
     if (!Number.isFinite(loss) || broken.length > 0) {
       const which = Number.isFinite(loss)
         ? `the gradient of ${broken[0]}${broken.length > 1 ? ` and ${broken.length - 1} more` : ''} is not finite`
@@ -82,7 +84,13 @@ export class FaultWatch {
     const than = `${((jumped ? loss : smoothed) / reference).toPrecision(2)} times what an untrained network has`;
     const since = this.state.lowestStep;
     const rise = `it has risen since step ${since}`;
-    return { kind: 'divergence', step, since, message: `${what} at step ${step}, ${than} (${reference.toPrecision(3)}); ${rise}`, parameters: [] };
+    return {
+      kind: 'divergence',
+      step,
+      since,
+      message: `${what} at step ${step}, ${than} (${reference.toPrecision(3)}); ${rise}`,
+      parameters: [],
+    };
   }
 }
 

@@ -1,10 +1,11 @@
 import type { GraphBuilder } from '../graph/builder.ts';
-import type { Binding, Graph, Node, Value } from '../graph/graph.ts';
+import { type Binding, consumers, type Graph, type Node, type Value } from '../graph/graph.ts';
+import { collectNames } from '../graph/subgraphs.ts';
 import { sizeOf, type Tensor } from '../graph/tensor.ts';
 
 /** A running mean or variance as training state. */
 export interface RunningStatistic {
-  /** The model's initializer; with a suffix where several nodes share one, for each keeps its own. */
+  /** The model's initializer, or the node's own where `separateStatistics` made one. */
   readonly name: string;
   readonly initial: Tensor;
   readonly node: string;
@@ -14,35 +15,52 @@ export interface RunningStatistic {
 const isTraining = (node: Node) =>
   node.op === 'BatchNormalization' && node.domain === '' && node.attributes.training_mode === 1;
 
+const positions = [
+  [3, 'mean'],
+  [4, 'variance'],
+] as const;
+
+/**
+ * Gives every running statistic an initializer of its own, in place: exporters store equal tensors once, and one that is
+ * another's statistic or scale too would change with it. A model treated so takes trained state back by name.
+ */
+export function separateStatistics(graph: Graph): void {
+  const readers = consumers(graph);
+  const outputs = new Set(graph.outputs.map(({ name }) => name));
+  const taken = new Set<string>();
+  collectNames(graph, taken);
+  for (const node of graph.nodes.filter(isTraining)) {
+    for (const [position, which] of positions) {
+      const original = node.inputs[position]!;
+      const tensor = graph.initializers.get(original);
+      const reads = readers.get(original) ?? [];
+      if (!tensor || (reads.length === 1 && !outputs.has(original))) continue;
+      let name = `${node.name || node.outputs[0]}.running_${which}`;
+      while (taken.has(name)) name += '_';
+      taken.add(name);
+      graph.initializers.set(name, tensor);
+      node.inputs[position] = name;
+    }
+  }
+}
+
 /**
  * Makes the running statistics of every BatchNormalization in training mode graph inputs, in place: as initializers
  * onnxruntime 1.30 would write over them. Statistics that are computed within the graph stay.
  */
-export function feedStatistics(
-  graph: Graph,
-  binding: Binding,
-  uniqueName: (base: string) => string,
-): RunningStatistic[] {
-  const found: RunningStatistic[] = [];
-  const initializers = new Map<string, Tensor>();
-  for (const node of graph.nodes.filter(isTraining)) {
-    for (const [position, which] of [
-      [3, 'mean'],
-      [4, 'variance'],
-    ] as const) {
-      const original = node.inputs[position]!;
-      const initial = initializers.get(original) ?? graph.initializers.get(original);
-      if (!initial) continue;
-      const name = initializers.has(original) ? uniqueName(`${original}:${node.name || node.outputs[0]}`) : original;
-      initializers.set(original, initial);
-      graph.initializers.delete(original);
+export function feedStatistics(graph: Graph, binding: Binding): RunningStatistic[] {
+  separateStatistics(graph);
+  return graph.nodes.filter(isTraining).flatMap((node) =>
+    positions.flatMap(([position, which]): RunningStatistic[] => {
+      const name = node.inputs[position]!;
+      const initial = graph.initializers.get(name);
+      if (!initial) return [];
+      graph.initializers.delete(name);
       graph.inputs.push({ name, type: initial.type, shape: [...initial.dims] });
       binding.set(name, { name, type: initial.type, shape: initial.dims });
-      node.inputs[position] = name;
-      found.push({ name, initial, node: node.outputs[0]!, which });
-    }
-  }
-  return found;
+      return [{ name, initial, node: node.outputs[0]!, which }];
+    }),
+  );
 }
 
 /**

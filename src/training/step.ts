@@ -137,7 +137,7 @@ function openState(lossGraph: LossGraph, parameters: readonly string[]): OpenGra
   const binding: Binding = new Map(lossGraph.binding);
   const { uniqueName } = new Names(graph);
   const masks = feedMasks(graph, binding, uniqueName);
-  const statistics = feedStatistics(graph, binding, uniqueName);
+  const statistics = feedStatistics(graph, binding);
   for (const name of parameters) {
     const tensor = graph.initializers.get(name);
     if (!tensor) {

@@ -71,7 +71,9 @@ export class Trainer {
     const { accumulate, microBatches } = this.step;
     let loss = 0;
     for (let i = 0; i < microBatches - 1; i++) {
-      const outputs = await this.run(accumulate!, batches[i]!, learningRate, update * microBatches + i, [this.step.loss]);
+      const outputs = await this.run(accumulate!, batches[i]!, learningRate, update * microBatches + i, [
+        this.step.loss,
+      ]);
       loss += numberOf(outputs.get(this.step.loss)!);
     }
     const { monitors } = variant;
@@ -97,6 +99,11 @@ export class Trainer {
   /** The state before the last update; before the first, meaningless. */
   stateBefore(): Map<string, Tensor> {
     return new Map(this.buffers.map(({ tensor, other }) => [tensor.name, other]));
+  }
+
+  /** Takes the last update back. */
+  revert(): void {
+    for (const buffers of this.buffers) [buffers.current, buffers.other] = [buffers.other, buffers.current];
   }
 
   /** Continues from a state saved before. Throws DataError where a tensor is missing or does not fit. */

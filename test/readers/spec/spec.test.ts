@@ -7,7 +7,7 @@ import { toFloat64 } from '../../../src/graph/tensor.ts';
 import { initializationNamed, initializationNames } from '../../../src/random/initializers.ts';
 import { buildSpec, match, read } from '../../../src/readers/spec/index.ts';
 import { layerTable } from '../../../src/readers/spec/layers/index.ts';
-import { optimizers } from '../../../src/training/optimizers.ts';
+import { optimizers } from '../../../src/training/optimizers/index.ts';
 import { declaredShapes, forward, fromYaml, run } from './run.ts';
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
