@@ -17,8 +17,15 @@ export interface LoadOptions {
 
 export interface Session {
   readonly outputs: readonly OutputInfo[];
-  /** Runs the graph. Throws RuntimeFailure when a node fails. */
-  run(feeds: ReadonlyMap<string, Tensor>, fetches: readonly string[]): Promise<Map<string, Tensor>>;
+  /**
+   * Runs the graph. An output named in `into` is written there, in place: type and shape must be the output's, and the
+   * tensor must not be one of the feeds. Throws RuntimeFailure when a node fails.
+   */
+  run(
+    feeds: ReadonlyMap<string, Tensor>,
+    fetches: readonly string[],
+    into?: ReadonlyMap<string, Tensor>,
+  ): Promise<Map<string, Tensor>>;
   release(): Promise<void>;
 }
 

@@ -37,17 +37,23 @@ async function load(
   } catch (cause) {
     throw failure('onnxruntime refuses the graph', cause);
   }
+  const inputNames = new Set(session.inputNames);
   return {
     outputs: session.outputMetadata.slice(0, model.graph.outputs.length).map(outputInfo),
     release: () => session.release(),
-    run: async (feeds, fetches) => {
+    run: async (feeds, fetches, into) => {
       const inputs: Record<string, ort.Tensor> = {};
       for (const [name, tensor] of feeds) {
-        if (session.inputNames.includes(name)) inputs[name] = toOrt(tensor);
+        if (inputNames.has(name)) inputs[name] = toOrt(tensor);
+      }
+      const outputs: Record<string, ort.Tensor | null> = {};
+      for (const name of fetches) {
+        const tensor = into?.get(name);
+        outputs[name] = tensor ? toOrt(tensor) : null;
       }
       try {
-        const results = await session.run(inputs, [...fetches]);
-        return new Map(fetches.map((name) => [name, fromOrt(results[name]!)]));
+        const results = await session.run(inputs, outputs);
+        return new Map(fetches.map((name) => [name, into?.get(name) ?? fromOrt(results[name]!)]));
       } catch (cause) {
         throw failure('onnxruntime failed while running the graph', cause);
       }
