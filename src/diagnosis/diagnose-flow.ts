@@ -18,13 +18,20 @@ export function diagnoseFlow(profile: FlowProfile): Diagnosis {
 }
 
 /** What says nothing once numbers are not finite. */
-const decay: ReadonlySet<Finding['rule']> = new Set(['vanishing-gradient', 'exploding-gradient']);
+const decay: ReadonlySet<Finding['rule']> = new Set([
+  'vanishing-gradient',
+  'exploding-gradient',
+  'vanishing-through-time',
+  'exploding-through-time',
+]);
 
 const verdicts: Partial<Record<Finding['rule'], Verdict>> = {
   'non-finite': 'non-finite',
   'dead-units': 'dead',
   'vanishing-gradient': 'vanishing',
   'exploding-gradient': 'exploding',
+  'vanishing-through-time': 'vanishing',
+  'exploding-through-time': 'exploding',
 };
 
 /** The verdict is the first error's; rules stand in the order in which one explains the next. */

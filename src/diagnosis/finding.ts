@@ -7,7 +7,9 @@ export type Severity = 'error' | 'warning' | 'info';
 /** Ids are the symptom, a noun phrase; they are stable, like lint rules. */
 export type RuleId =
   | 'vanishing-gradient'
+  | 'vanishing-through-time'
   | 'exploding-gradient'
+  | 'exploding-through-time'
   | 'non-finite'
   | 'dead-units'
   | 'saturated-units'
