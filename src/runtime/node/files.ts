@@ -36,7 +36,7 @@ export async function openSource(path: string): Promise<FileSource> {
       const wanted = join(directory, name);
       const real = await realpath(wanted).catch((error) => {
         if (isMissing(error)) return undefined;
-        throw describe(error, wanted, 'read');
+        throw describeFileError(error, wanted, 'read');
       });
       if (real === undefined) return undefined;
       const [base, ownBase] = await Promise.all([realpath(directory), realpath(path).then(dirname)]);
@@ -85,7 +85,7 @@ export async function writeFileSafely(
     else await publish(temporary, target, path);
   } catch (error) {
     if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => undefined);
-    throw describe(error, path, 'written');
+    throw describeFileError(error, path, 'written');
   }
 }
 
@@ -124,7 +124,7 @@ async function readWhole(path: string, shown: string): Promise<Uint8Array> {
       await file.close();
     }
   } catch (error) {
-    throw describe(error, shown, 'read');
+    throw describeFileError(error, shown, 'read');
   }
 }
 
@@ -139,7 +139,7 @@ async function statOrNothing(path: string) {
     return await stat(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw describe(error, path, 'written');
+    throw describeFileError(error, path, 'written');
   }
 }
 
@@ -166,6 +166,8 @@ const reasons: Record<string, string> = {
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
   ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'it would be larger than the system allows',
   EISDIR: 'it is a directory',
   ENOTDIR: 'a part of its path is not a directory',
   ELOOP: 'its symbolic links run in a circle',
@@ -173,7 +175,8 @@ const reasons: Record<string, string> = {
   ERR_INVALID_ARG_VALUE: 'its name holds a null character',
 };
 
-function describe(error: unknown, where: string, verb: 'read' | 'written'): unknown {
+/** A file system's error as the DataError that names the file and says why; others stay what they are. */
+export function describeFileError(error: unknown, where: string, verb: 'read' | 'written'): unknown {
   if (error instanceof DataError) return error;
   const { code = '', message } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT') {
