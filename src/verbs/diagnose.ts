@@ -1,16 +1,16 @@
-import { type BatchRequest, checkLabels, type DigitLoader, drawTarget, makeBatch } from '../data/index.ts';
+import { type BatchRequest, type DigitLoader, makeBatch } from '../data/index.ts';
 import { diagnoseFlow } from '../diagnosis/diagnose-flow.ts';
-import { isFloat } from '../graph/data-type.ts';
 import { suggest } from '../graph/did-you-mean.ts';
 import { DataError, UsageError } from '../graph/errors.ts';
 import type { Model } from '../graph/graph.ts';
 import { findParameters } from '../graph/parameters.ts';
-import { sizeOf, type Tensor, tensorOf, toFloat64 } from '../graph/tensor.ts';
+import { sizeOf } from '../graph/tensor.ts';
 import type { ReportSubject } from '../report/subject.ts';
 import { bindShapes } from '../runtime/bind.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { attachLoss, type LossKind, type LossPlan, planLoss } from '../training/losses.ts';
+import { attachLoss, type LossKind, planLoss } from '../training/losses.ts';
 import { optimizers } from '../training/optimizers/index.ts';
+import { targetFor } from '../training/targets.ts';
 import { noteExport } from './export-notes.ts';
 import { lossKindOf, vocabularies } from './model-hints.ts';
 import { prepareForMeasuring } from './prepare.ts';
@@ -59,9 +59,7 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
   const lossGraph = attachLoss(graph, binding, plan);
   const feeds = new Map(batch.inputs);
   if (lossGraph.target !== undefined) {
-    const wanted = lossGraph.binding.get(lossGraph.target)!;
-    const target = batch.target ?? drawTarget(targetKind(plan), seed);
-    feeds.set(lossGraph.target, fitTarget(target, wanted.type, wanted.shape, plan));
+    feeds.set(lossGraph.target, targetFor(lossGraph, plan, batch.target, seed)!);
   }
   const parameters = findParameters(model);
   if (parameters.length === 0) {
@@ -116,31 +114,6 @@ function updateRule(model: Model, options: DiagnoseOptions): { optimizer: string
   }
   const ownRate = optimizer === own?.name ? own.options.lr : undefined;
   return { optimizer, learningRate: options.learningRate ?? ownRate ?? known.learningRate };
-}
-
-function targetKind({ target }: LossPlan): Parameters<typeof drawTarget>[0] {
-  const { kind, shape, classes } = target!;
-  if (kind === 'classes' || kind === 'one-hot') return { kind: 'classes', classes, shape };
-  return kind === 'binary' ? { kind, shape } : { kind: 'values', shape };
-}
-
-/** A target in the type and shape the loss wants: [N, 1] labels become [N], integers become floats. */
-function fitTarget(target: Tensor, type: Tensor['type'], shape: readonly number[], plan: LossPlan): Tensor {
-  const values = toFloat64(target);
-  if (plan.target!.kind === 'classes') checkLabels(target, plan.target!.classes);
-  if (plan.kind === 'binary-cross-entropy') {
-    const wrong = values.findIndex((x) => !(x >= 0 && x <= 1));
-    if (wrong >= 0) {
-      throw new DataError(`target ${values[wrong]} at position ${wrong} is not a probability`, {
-        code: 'label-range',
-        where: 'target',
-        hint: 'binary cross-entropy takes targets from 0 to 1',
-      });
-    }
-  }
-  if (target.type === type) return { ...target, dims: shape };
-  if (isFloat(type) || values.every(Number.isInteger)) return tensorOf(type, shape, values);
-  throw new DataError('the labels are not integers', { code: 'label-type', where: 'target' });
 }
 
 function countOperators({ graph }: Model): Record<string, number> {

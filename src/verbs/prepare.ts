@@ -14,16 +14,24 @@ export interface PreparedModel {
  * get their own names back. The given model is not changed.
  */
 export function prepareForMeasuring(model: Model): PreparedModel {
+  const prepared = prepareForTraining(model);
+  const graph = prepared.model.graph;
+  return silenceDropout(graph)
+    ? { ...prepared, notes: [...prepared.notes, 'dropout is switched off while measuring'] }
+    : prepared;
+}
+
+/** The same with dropout as it is. */
+export function prepareForTraining(model: Model): PreparedModel {
   const graph = cloneGraph(model.graph);
   const notes: string[] = [];
-  if (widenHalves(graph)) notes.push('half-precision tensors are measured in float32');
+  if (widenHalves(graph)) notes.push('half-precision tensors are taken in float32');
   const separated = separateEqual(graph);
   if (separated > 0) {
     notes.push(
-      `the exporter stored ${separated} more tensor${separated === 1 ? '' : 's'} once with others because they were equal: each is measured by itself`,
+      `the exporter stored ${separated} more tensor${separated === 1 ? '' : 's'} once with others because they were equal: each is taken by itself`,
     );
   }
-  if (silenceDropout(graph)) notes.push('dropout is switched off while measuring');
   return { model: { ...model, graph }, notes };
 }
 

@@ -1,0 +1,412 @@
+import type { BatchRequest } from '../data/index.ts';
+import { fixedBatchOf } from '../data/index.ts';
+import { UsageError } from '../graph/errors.ts';
+import type { Model } from '../graph/graph.ts';
+import { findParameters } from '../graph/parameters.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import { toFloat64 } from '../graph/tensor.ts';
+import type { ReportSubject } from '../report/subject.ts';
+import { bindShapes } from '../runtime/bind.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Clipping } from '../training/clipping.ts';
+import { Evaluator } from '../training/evaluate.ts';
+import { type Fault, FaultWatch } from '../training/fault.ts';
+import { inferenceForm, separateStatistics, withState } from '../training/inference-form.ts';
+import {
+  type CheckpointEvent,
+  type EpochEvent,
+  type LoopOptions,
+  type Progress,
+  type StepEvent,
+  trainLoop,
+} from '../training/loop.ts';
+import { attachLoss, type LossKind, type LossPlan, planLoss } from '../training/losses.ts';
+import { attachMetrics, constantLoss } from '../training/metrics.ts';
+import type { OptimizerChoice } from '../training/optimizers/index.ts';
+import { buildTrainingStep, type TrainingStep } from '../training/step.ts';
+import { targetFor } from '../training/targets.ts';
+import { Trainer, type TrainingBatch } from '../training/trainer.ts';
+import { diagnose } from './diagnose.ts';
+import { noteExport } from './export-notes.ts';
+import { lossKindOf } from './model-hints.ts';
+import { prepareForTraining } from './prepare.ts';
+import { type ScheduleChoice, scheduleOf } from './schedule-choice.ts';
+import type { TrainingData } from './training-data.ts';
+import { type LayerNorms, layersOf, normsByLayer, type TrainedLayer } from './training-layers.ts';
+
+export interface TrainOptions {
+  readonly runtime: Runtime;
+  readonly data: TrainingData;
+  /** Default `auto`: what the model file says, else by looking at output and target. */
+  readonly loss?: LossKind | 'auto';
+  /** Name of the output to compute the loss from; default the first float output. */
+  readonly output?: string;
+  /** Rows of a batch; default the model file's own, else 32. */
+  readonly batch?: number;
+  /** Training ends at whichever comes first; default 10 epochs where neither is given. */
+  readonly epochs?: number;
+  readonly steps?: number;
+  /** Default the model file's own, else Adam, the choice that needs its learning rate tuned least. */
+  readonly optimizer?: OptimizerChoice;
+  readonly learningRate?: number;
+  readonly schedule?: ScheduleChoice;
+  readonly clipping?: Clipping;
+  /** Batches whose mean gradient makes one update, default 1. */
+  readonly microBatches?: number;
+  /** Parameters that stay as they are: names, or prefixes that end in `*`. */
+  readonly freeze?: readonly string[];
+  /** Of shuffling and dropout masks. */
+  readonly seed?: number;
+  /** Norms of gradients, weights and updates per layer, every step; default true. */
+  readonly monitor?: boolean;
+  /** Gradients, weights and activations themselves, every so many steps, the first included; default never. */
+  readonly inspectEvery?: number;
+  readonly checkpointEvery?: LoopOptions['checkpointEvery'];
+  /** What a checkpoint event held: training goes on as if it had never stopped. */
+  readonly resume?: { readonly progress: Progress; readonly tensors: ReadonlyMap<string, Tensor> };
+  readonly signal?: AbortSignal;
+}
+
+/** What a run is, before its first step. */
+export interface TrainStartEvent {
+  readonly kind: 'start';
+  /** Steps done: more than 0 where a run goes on. */
+  readonly step: number;
+  readonly model: string;
+  readonly plan: LossPlan;
+  readonly data: Pick<TrainingData, 'name' | 'detail' | 'real' | 'rows'>;
+  readonly batch: number;
+  readonly stepsPerEpoch: number | undefined;
+  /** Steps until the end; undefined where the data's rows are not counted. */
+  readonly steps: number | undefined;
+  readonly optimizer: string;
+  readonly learningRate: number;
+  /** From input to output: in the order of step events' layers. */
+  readonly layers: readonly TrainedLayer[];
+  /** Numbers that are trained. */
+  readonly parameters: number;
+  readonly seed: number;
+  readonly runtime: string;
+  /** What was assumed on the way, in sentences. */
+  readonly notes: readonly string[];
+}
+
+export interface TrainStepEvent extends Omit<StepEvent, 'gradientNorms' | 'weightNorms' | 'updateNorms' | 'inspected'> {
+  /** ‖∂L/∂w‖ over all parameters before clipping, where monitored. */
+  readonly gradientNorm?: number;
+  readonly layers: readonly LayerNorms[];
+  readonly inspected?: Inspected;
+}
+
+/** Tensors of one step, to be read before the next is asked for. */
+export interface Inspected {
+  /** Parameter → its gradient before clipping. */
+  readonly gradients: ReadonlyMap<string, Tensor>;
+  /** Parameter → its value after the update. */
+  readonly weights: ReadonlyMap<string, Tensor>;
+  /** Layer → what it passes on. */
+  readonly activations: ReadonlyMap<string, Tensor>;
+}
+
+export interface TrainFaultEvent {
+  readonly kind: 'fault';
+  readonly step: number;
+  readonly fault: Fault;
+  /** Layers, nearest the cause first. */
+  readonly where: readonly string[];
+  /** The network as it was before the step, on the step's own batch. */
+  readonly report: ReportSubject;
+}
+
+export interface TrainEndEvent {
+  readonly kind: 'end';
+  readonly step: number;
+  readonly epoch: number;
+  readonly reason: 'done' | 'aborted' | 'fault';
+  /** The trained model as it is used: batch normalization by running statistics, dropout off. */
+  readonly model: Model;
+  /** The same as it trains: for a diagnosis, or to go on elsewhere. */
+  readonly trainingModel: Model;
+}
+
+export type TrainEvent =
+  | TrainStartEvent
+  | TrainStepEvent
+  | EpochEvent
+  | CheckpointEvent
+  | TrainFaultEvent
+  | TrainEndEvent;
+
+const BATCH = 32;
+const EPOCHS = 10;
+
+/**
+ * Trains a model: `for await (const event of train(model, options))`. Events come for the start, each step, epoch and
+ * validation, for checkpoints and a fault, and the last holds the trained model. Same seed, same numbers; a resumed run
+ * equals one that never stopped. Throws UserError for an unusable model, data or options; never on NaN or infinities.
+ */
+export async function* train(given: Model, options: TrainOptions): AsyncGenerator<TrainEvent> {
+  checkOptions(options);
+  const { runtime, data } = options;
+  const { model, notes } = prepareForTraining(given);
+  separateStatistics(model.graph);
+  const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
+  const seed = options.seed ?? model.training?.seed ?? 0;
+  const batch = batchSize(options, model, fixedBatchOf(inputs), data.rows.train);
+  const parts = await assemble(model, { ...options, batch, seed });
+  const { step, plan, lossGraph, accuracy, layers, inspect, first } = parts;
+  const { optimizer } = step;
+  const stepsPerEpoch =
+    data.rows.train === undefined ? undefined : Math.floor(Math.floor(data.rows.train / batch) / step.microBatches);
+  const epochs = options.epochs ?? (options.steps === undefined ? EPOCHS : Number.POSITIVE_INFINITY);
+  const steps = options.steps ?? Number.POSITIVE_INFINITY;
+  const total = Math.min(steps, stepsPerEpoch === undefined ? Number.POSITIVE_INFINITY : epochs * stepsPerEpoch);
+  const learningRate = options.learningRate ?? optimizer.learningRate;
+  const { schedule, plateau } = scheduleOf(options.schedule, { stepsPerEpoch, total });
+
+  const trainer = new Trainer(runtime, model, step, seed);
+  const evaluator = data.rows.validation === 0 ? undefined : new Evaluator(runtime, model, plan);
+  const partial = fixedBatchOf(inputs) === undefined;
+  try {
+    if (options.resume) trainer.restore(options.resume.tensors);
+    const trained = new Set(step.parameters);
+    yield {
+      kind: 'start',
+      step: options.resume?.progress.step ?? 0,
+      model: model.name,
+      plan,
+      data: { name: data.name, detail: data.detail, real: data.real, rows: data.rows },
+      batch,
+      stepsPerEpoch,
+      steps: Number.isFinite(total) ? total : undefined,
+      optimizer: optimizer.name,
+      learningRate,
+      layers,
+      parameters: step.state.reduce((sum, { name, initial }) => sum + (trained.has(name) ? initial.data.length : 0), 0),
+      seed,
+      runtime: runtime.name,
+      notes: [...data.notes, ...notes, ...noteExport(model, step.parameters), ...noteStep(step)],
+    };
+    const fitted = async function* (source: AsyncIterable<TrainingBatch>): AsyncGenerator<TrainingBatch> {
+      for await (const { inputs: rows, target } of source) {
+        yield { inputs: rows, target: targetFor(lossGraph, plan, target, seed) };
+      }
+    };
+    const watch = new FaultWatch(
+      step.parameters,
+      constantLoss(plan, first.target && toFloat64(first.target)),
+      options.resume?.progress.watch,
+    );
+    const events = trainLoop({
+      trainer,
+      plan,
+      batches: (epoch, skip) => fitted(data.batches('train', { batch, epoch, skip })),
+      epochs,
+      steps,
+      learningRate,
+      schedule,
+      plateau,
+      watch,
+      accuracy,
+      ...(evaluator && {
+        validate: (state) =>
+          evaluator.evaluate(
+            data.batches('validation', { batch: partial ? Math.max(batch, 256) : batch, partial }),
+            state,
+          ),
+      }),
+      checkpointEvery: options.checkpointEvery,
+      ...(inspect && { inspect: { every: options.inspectEvery!, step: inspect.step, outputs: inspect.outputs } }),
+      start: options.resume?.progress,
+      signal: options.signal,
+    });
+    let before: readonly LayerNorms[] = [];
+    for await (const event of events) {
+      switch (event.kind) {
+        case 'step': {
+          const { gradientNorms, weightNorms, updateNorms, inspected, ...rest } = event;
+          const norms = normsByLayer(layers, step.parameters, { gradientNorms, weightNorms, updateNorms });
+          yield {
+            ...rest,
+            layers: norms,
+            ...(gradientNorms && { gradientNorm: Math.hypot(...gradientNorms) }),
+            ...(inspected && inspect && { inspected: readInspected(inspected, inspect, trainer) }),
+          };
+          if (norms.every(({ updateNorm }) => updateNorm === undefined || Number.isFinite(updateNorm))) before = norms;
+          break;
+        }
+        case 'fault': {
+          const report = await diagnose(withState(model, event.before), {
+            runtime,
+            batch: requestOf(event.batch),
+            loss: plan.kind === 'model-output' ? 'auto' : plan.kind,
+            output: plan.output,
+            size: batch,
+            seed,
+            optimizer: optimizer.name,
+            learningRate,
+          });
+          const { profile } = report;
+          yield {
+            kind: 'fault',
+            step: event.step,
+            fault: event.fault,
+            where: placesOf(event.fault, layers, before, report),
+            report: { ...report, profile: { ...profile, seen: { ...profile.seen, step: event.step - 1 } } },
+          };
+          break;
+        }
+        case 'end': {
+          const { tensors, ...rest } = event;
+          const trainingModel = withState(model, tensors);
+          yield { ...rest, model: inferenceForm(trainingModel), trainingModel };
+          break;
+        }
+        default:
+          yield event;
+      }
+    }
+  } finally {
+    await trainer.release();
+    await evaluator?.release();
+  }
+}
+
+/** Everything that is built before the first step. */
+async function assemble(model: Model, options: TrainOptions & { batch: number; seed: number }) {
+  const { runtime, data, batch, seed } = options;
+  const first = await firstBatch(data, batch);
+  const { graph, binding } = await bindShapes(runtime, model, first.inputs);
+  const kind = lossKindOf(model, options.loss);
+  const plan = planLoss(graph, binding, { kind, output: options.output, target: first.target });
+  const { lossGraph, accuracy } = attachMetrics(attachLoss(graph, binding, plan), plan);
+  const target = targetFor(lossGraph, plan, first.target, seed);
+  const all = findParameters(model);
+  const parameters = withoutFrozen(all, options.freeze ?? []);
+  const layers = layersOf(graph, parameters);
+  const own = model.training?.optimizer;
+  const optimizer = options.optimizer ?? own ?? { name: 'adam' };
+  const settings = optimizer.name === own?.name ? { ...own.options, ...optimizer.options } : optimizer.options;
+  const stepOptions = {
+    parameters,
+    optimizer: { name: optimizer.name, options: settings },
+    clipping: options.clipping,
+    microBatches: options.microBatches,
+    monitors: (options.monitor ?? true) ? (['gradient', 'weight', 'update'] as const) : [],
+    opset: model.opset,
+  };
+  const metric = accuracy === undefined ? [] : [accuracy];
+  const step = buildTrainingStep(lossGraph, plan, { ...stepOptions, expose: { values: metric } });
+  const activations = new Map(layers.flatMap(({ name, activation }) => (activation ? [[name, activation]] : [])));
+  const exposed = { gradients: true, values: [...metric, ...new Set(activations.values())] };
+  const inspected = options.inspectEvery && buildTrainingStep(lossGraph, plan, { ...stepOptions, expose: exposed });
+  const inspect = inspected && {
+    step: inspected,
+    activations,
+    outputs: [...new Set([...inspected.gradients.values(), ...activations.values()])],
+  };
+  return { step, plan, lossGraph, accuracy, layers, inspect, first: { ...first, target } };
+}
+
+type InspectedStep = Extract<Awaited<ReturnType<typeof assemble>>['inspect'], object>;
+
+async function firstBatch(data: TrainingData, batch: number): Promise<TrainingBatch> {
+  for await (const first of data.batches('train', { batch })) return first;
+  throw new UsageError(`a batch of ${batch} rows cannot be filled`, {
+    code: 'too-few-rows',
+    where: '--batch',
+    hint: `there are ${data.rows.train ?? 'fewer'} rows to train on`,
+  });
+}
+
+function readInspected(outputs: ReadonlyMap<string, Tensor>, inspect: InspectedStep, trainer: Trainer): Inspected {
+  const state = trainer.state();
+  const named = (names: Iterable<readonly [string, string]>) =>
+    new Map(Array.from(names, ([name, output]) => [name, outputs.get(output)!]));
+  return {
+    gradients: named(inspect.step.gradients),
+    weights: new Map(inspect.step.parameters.map((name) => [name, state.get(name)!])),
+    activations: named(inspect.activations),
+  };
+}
+
+function requestOf({ inputs, target }: TrainingBatch): BatchRequest {
+  return { kind: 'tensors', from: 'the batch of this step', inputs, target };
+}
+
+/** Layers to name: those whose numbers broke, else where the last update was largest against the weights. */
+function placesOf(
+  fault: Fault,
+  layers: readonly TrainedLayer[],
+  before: readonly LayerNorms[],
+  report: ReportSubject,
+): string[] {
+  const broken = layers.filter(({ parameters }) => parameters.some((name) => fault.parameters.includes(name)));
+  const first = report.diagnosis.findings.find(({ severity }) => severity === 'error')?.where[0];
+  const layerOfNode = report.profile.layers.find(({ node }) => node === first)?.name;
+  const moved = before
+    .map(({ layer, updateNorm = 0, weightNorm = 0 }) => ({ layer, ratio: updateNorm / weightNorm }))
+    .filter(({ ratio }) => ratio > 0)
+    .sort((a, b) => b.ratio - a.ratio);
+  const names = [
+    ...(layerOfNode === undefined ? [] : [layerOfNode]),
+    ...(broken.length < layers.length ? broken.map(({ name }) => name) : []),
+    ...moved.slice(0, 1).map(({ layer }) => layer),
+    ...broken.map(({ name }) => name),
+  ];
+  return [...new Set(names)];
+}
+
+function withoutFrozen(all: readonly string[], frozen: readonly string[]): string[] {
+  const matches = (pattern: string, name: string) =>
+    pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+  for (const pattern of frozen) {
+    if (all.some((name) => matches(pattern, name))) continue;
+    throw new UsageError(`no parameter is called "${pattern}"`, {
+      code: 'unknown-parameter',
+      where: '--freeze',
+      hint: `the model's parameters: ${all.slice(0, 8).join(', ')}${all.length > 8 ? ', …' : ''}`,
+    });
+  }
+  return all.filter((name) => !frozen.some((pattern) => matches(pattern, name)));
+}
+
+function batchSize({ batch }: TrainOptions, model: Model, fixed: number | undefined, rows: number | undefined): number {
+  if (fixed !== undefined && batch !== undefined && batch !== fixed) {
+    throw new UsageError(`the model fixes its batch at ${fixed}, not ${batch}`, {
+      code: 'batch-size',
+      where: '--batch',
+      hint: 'leave --batch away, or export the model with a dynamic batch axis',
+    });
+  }
+  const wanted = fixed ?? batch ?? model.training?.batch ?? BATCH;
+  return batch === undefined && fixed === undefined && rows !== undefined && rows > 0 ? Math.min(wanted, rows) : wanted;
+}
+
+function noteStep({ disconnected }: TrainingStep): string[] {
+  if (disconnected.length === 0) return [];
+  return [`no path leads from the loss to ${disconnected.join(', ')}: they stay as they are`];
+}
+
+function checkOptions(options: TrainOptions): void {
+  const counts = [
+    ['batch', options.batch],
+    ['epochs', options.epochs],
+    ['steps', options.steps],
+    ['inspectEvery', options.inspectEvery],
+  ] as const;
+  for (const [name, value] of counts) {
+    if (value === undefined || (Number.isInteger(value) && value >= 1)) continue;
+    throw new UsageError(`${name} is ${value}`, {
+      code: 'option-value',
+      hint: 'expected a whole number of at least 1',
+    });
+  }
+  const { learningRate } = options;
+  if (learningRate === undefined || (learningRate > 0 && Number.isFinite(learningRate))) return;
+  throw new UsageError(`the learning rate is ${learningRate}`, {
+    code: 'option-value',
+    where: '--lr',
+    hint: 'expected a number above 0, such as 0.01',
+  });
+}
