@@ -10,6 +10,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     // TensorFlow.js's gradients come as modules whose imports have no extensions, which Node does not load.
     server: { deps: { inline: [/@tensorflow\/tfjs-core/] } },
+    // Tests that load onnxruntime by themselves send nothing either.
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     globalSetup: ['test/global-setup.ts'],
   },
 });

@@ -7,6 +7,12 @@ import type { Tensor } from '../../graph/tensor.ts';
 import { withoutAliases } from '../aliases.ts';
 import type { LoadOptions, OutputInfo, Runtime, Session } from '../runtime.ts';
 
+// onnxruntime (1.29 and newer, Linux and macOS) sends names, sizes and hashes of every model to its makers unless this is
+// set before its first session. Whoever sets the variable decides.
+process.env.ORT_DISABLE_TELEMETRY ??= '1';
+// What goes wrong is thrown; what the environment says of itself belongs on nobody's standard error.
+ort.env.logLevel = 'fatal';
+
 const optimizationLevels = { none: 'disabled', basic: 'basic', full: 'all' } as const;
 
 export interface NodeRuntimeOptions {
