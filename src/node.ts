@@ -11,7 +11,10 @@ import {
   type DifferentiateOptions,
   differentiate as differentiateWith,
 } from './verbs/differentiate.ts';
+import { vocabularies } from './verbs/model-hints.ts';
 import { type DataNames, requestBatch } from './verbs/request-batch.ts';
+import { type TrainEvent, type TrainOptions, train as trainWith } from './verbs/train.ts';
+import { openTrainingData, type TrainingData } from './verbs/training-data.ts';
 
 export * from './index.ts';
 export { writeModel } from './runtime/node/model-files.ts';
@@ -67,4 +70,50 @@ export async function differentiate(
 ): Promise<DifferentiatedModel> {
   const { runtime = nodeRuntime({ threads: options.threads }), ...rest } = options;
   return differentiateWith(typeof model === 'string' ? await readModel(model) : model, { ...rest, runtime });
+}
+
+/** What to train on, by name. */
+export interface NodeDataOptions extends DataNames {
+  /** Rows taken in all; default what there is. */
+  readonly samples?: number;
+  /** Part of the rows that is kept apart to score on; default none. */
+  readonly validation?: number;
+  /** Of drawing, splitting and shuffling; default the model file's own, else 0. */
+  readonly seed?: number;
+}
+
+/** Rows for a model to train on: a built-in data set, files, or made-up inputs. Throws DataError, UsageError. */
+export async function openData(model: Model, options: NodeDataOptions = {}): Promise<TrainingData> {
+  const { data, inputs, target, samples, validation, seed = model.training?.seed } = options;
+  const feeds = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
+  return openTrainingData(await requestBatch({ data, inputs, target }, feeds, readBytes), feeds, {
+    samples,
+    validation,
+    seed,
+    output: model.graph.outputs[0],
+    vocabulary: vocabularies(model, feeds),
+    loadDigits: loadDigit,
+  });
+}
+
+/** Options of `train` in Node: the runtime has a default, and data may be named instead of given. */
+export interface NodeTrainOptions
+  extends Omit<TrainOptions, 'runtime' | 'data'>,
+    Omit<NodeDataOptions, 'data' | 'seed'> {
+  readonly data?: string | TrainingData;
+  readonly runtime?: Runtime;
+}
+
+/**
+ * Trains a model: `for await (const event of train('net.onnx', { data: 'mnist' }))`. The last event holds the trained
+ * model. Throws UserError for an unusable model, data or options; never on NaN or infinities.
+ */
+export async function* train(model: Model | string, options: NodeTrainOptions = {}): AsyncGenerator<TrainEvent> {
+  const { runtime = nodeRuntime(), data, inputs, target, samples, validation, ...rest } = options;
+  const read = typeof model === 'string' ? await readModel(model) : model;
+  const rows =
+    typeof data === 'object'
+      ? data
+      : await openData(read, { data, inputs, target, samples, validation, seed: rest.seed });
+  yield* trainWith(read, { ...rest, runtime, data: rows });
 }

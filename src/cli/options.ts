@@ -19,6 +19,24 @@ export function positiveNumber(option: string): (text: string) => number {
   };
 }
 
+/** A parser of finite numbers of zero or more. Throws UsageError. */
+export function nonNegativeNumber(option: string): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (value >= 0 && Number.isFinite(value)) return value;
+    throw unfit(option, text, 'a number of 0 or more, such as 0.01');
+  };
+}
+
+/** A parser of parts of a whole: 0 up to, not including, 1. Throws UsageError. */
+export function fractionNumber(option: string): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (value >= 0 && value < 1) return value;
+    throw unfit(option, text, 'a part of the whole: 0 or more, below 1, such as 0.2');
+  };
+}
+
 /** A parser of one of some words. Throws UsageError with the nearest. */
 export function oneOf<T extends string>(option: string, words: readonly T[]): (text: string) => T {
   return (text) => {

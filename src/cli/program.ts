@@ -16,6 +16,11 @@ const commands: readonly { name: string; summary: string; load: () => Promise<Co
     load: () => import('./commands/diagnose.ts'),
   },
   {
+    name: 'train',
+    summary: 'train with the monitors on, stop on a fault, log the run',
+    load: () => import('./commands/train.ts'),
+  },
+  {
     name: 'differentiate',
     summary: 'write the model with its loss and gradients as a plain ONNX file',
     load: () => import('./commands/differentiate.ts'),
@@ -28,7 +33,8 @@ Examples:
   gradient-doctor diagnose model.onnx --data mnist      real digits
   gradient-doctor diagnose model.onnx --input x.npy --target y.npy
   gradient-doctor diagnose model.onnx --check           exit 1 on an error
-  gradient-doctor diagnose network.yaml --format json   for scripts`;
+  gradient-doctor diagnose network.yaml --format json   for scripts
+  gradient-doctor train network.yaml --data mnist --out runs/first`;
 
 /** Runs the command line and sets the exit code: 0 done, 1 `--check` found errors, 2 unusable input or usage. */
 export async function run(args: readonly string[]): Promise<void> {

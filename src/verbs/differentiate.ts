@@ -12,8 +12,11 @@ import { type Tensor, tensorOf } from '../graph/tensor.ts';
 import { bindShapes } from '../runtime/bind.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { attachLoss, type LossKind, type LossPlan, planLoss } from '../training/losses.ts';
+import type { OptimizerChoice } from '../training/optimizers/index.ts';
+import { buildTrainingStep } from '../training/step.ts';
 import { lossKindOf, vocabularies } from './model-hints.ts';
 import { requestShapes } from './request-shapes.ts';
+import { stepModel, type WrittenStep } from './step-file.ts';
 
 export interface DifferentiateOptions {
   readonly runtime: Runtime;
@@ -24,6 +27,10 @@ export interface DifferentiateOptions {
   readonly output?: string;
   /** Size of open batch dimensions, default 1: the written graph has fixed shapes. */
   readonly size?: number;
+  /** Writes a whole training step: gradients go into this optimizer instead of outputs. `wrt` must be parameters. */
+  readonly optimizer?: OptimizerChoice;
+  /** Default of the step's learning-rate input; default the optimizer's usual one. */
+  readonly learningRate?: number;
   /** Whole shapes of inputs by name, where the model leaves more than the batch open. */
   readonly shapes?: ReadonlyMap<string, readonly number[]>;
 }
@@ -35,8 +42,10 @@ export interface DifferentiatedModel {
   readonly plan: LossPlan;
   /** Name of the input that takes the target; undefined when the model's output is the loss. */
   readonly target: string | undefined;
-  /** Value → output that holds its gradient (`grad:<value>`). */
+  /** Value → output that holds its gradient (`grad:<value>`); none where an optimizer takes them. */
   readonly gradients: ReadonlyMap<string, string>;
+  /** With an optimizer: its state, which goes in and comes back. */
+  readonly step?: WrittenStep;
   /** Requested values that no path leads to from the loss: they have no gradient output. */
   readonly disconnected: readonly string[];
   readonly nodesBefore: number;
@@ -48,7 +57,8 @@ export interface DifferentiatedModel {
 /**
  * Writes a model's loss and backward pass as one plain graph of standard operators: inputs as before plus the target,
  * outputs as before plus `loss` and one `grad:<name>` per requested value. Shapes are fixed to one batch size.
- * Throws GradientError for operators without a gradient on the path, UsageError for unknown names.
+ * With an optimizer the file is a training step instead: parameters and state are inputs, and come back as
+ * `<name>:next`. Throws GradientError for operators without a gradient on the path, UsageError for unknown names.
  */
 export async function differentiate(model: Model, options: DifferentiateOptions): Promise<DifferentiatedModel> {
   const { runtime } = options;
@@ -65,6 +75,30 @@ export async function differentiate(model: Model, options: DifferentiateOptions)
   const plan = kind === 'auto' || options.loss === kind ? planned : { ...planned, reason: `${kind}, as the file says` };
   const lossGraph = attachLoss(bound.graph, binding, plan);
   const wrt = resolveNames(model, bound.graph, binding, options.wrt ?? ['parameters']);
+  const said = {
+    plan,
+    target: lossGraph.target,
+    nodesBefore: model.graph.nodes.length,
+    notes: batch.description.notes,
+  };
+  if (options.optimizer) {
+    const step = buildTrainingStep(lossGraph, plan, {
+      parameters: wrt,
+      optimizer: options.optimizer,
+      dropout: 'operator',
+      opset: model.opset,
+    });
+    const written = stepModel(model, step, options.learningRate ?? step.optimizer.learningRate);
+    return {
+      ...said,
+      ...written,
+      loss: step.loss,
+      gradients: new Map(),
+      disconnected: step.disconnected,
+      nodesAfter: step.graph.nodes.length,
+      operators: countOperators(step.graph),
+    };
+  }
   const backward = appendBackward(lossGraph.graph, lossGraph.binding, {
     loss: lossGraph.loss,
     wrt,
@@ -76,16 +110,13 @@ export async function differentiate(model: Model, options: DifferentiateOptions)
     bound.graph.outputs.map((output) => output.name),
   );
   return {
+    ...said,
     model: { ...model, graph, format: 'onnx' },
     loss: 'loss',
-    plan,
-    target: lossGraph.target,
     gradients: new Map(wrt.filter((name) => backward.gradients.has(name)).map((name) => [name, `grad:${name}`])),
     disconnected: wrt.filter((name) => !backward.gradients.has(name)),
-    nodesBefore: model.graph.nodes.length,
     nodesAfter: graph.nodes.length,
     operators: countOperators(graph),
-    notes: batch.description.notes,
   };
 }
 

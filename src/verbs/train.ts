@@ -74,7 +74,12 @@ export interface TrainStartEvent {
   readonly step: number;
   readonly model: string;
   readonly plan: LossPlan;
-  readonly data: Pick<TrainingData, 'name' | 'detail' | 'real' | 'rows'>;
+  readonly data: {
+    readonly name: string;
+    readonly real: boolean;
+    readonly training?: number;
+    readonly validation: number;
+  };
   readonly batch: number;
   readonly stepsPerEpoch: number | undefined;
   /** Steps until the end; undefined where the data's rows are not counted. */
@@ -138,6 +143,8 @@ export type TrainEvent =
   | TrainEndEvent;
 
 const BATCH = 32;
+/** Scoring needs no gradients: larger batches cost no memory that matters. */
+const EVALUATION_BATCH = 256;
 const EPOCHS = 10;
 
 /**
@@ -152,12 +159,13 @@ export async function* train(given: Model, options: TrainOptions): AsyncGenerato
   separateStatistics(model.graph);
   const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
   const seed = options.seed ?? model.training?.seed ?? 0;
-  const batch = batchSize(options, model, fixedBatchOf(inputs), data.rows.train);
+  const rows = data.size === undefined ? undefined : data.count('training');
+  const validation = data.size === undefined ? 0 : data.count('validation');
+  const batch = batchSize(options, model, fixedBatchOf(inputs), rows);
   const parts = await assemble(model, { ...options, batch, seed });
   const { step, plan, lossGraph, accuracy, layers, inspect, first } = parts;
   const { optimizer } = step;
-  const stepsPerEpoch =
-    data.rows.train === undefined ? undefined : Math.floor(Math.floor(data.rows.train / batch) / step.microBatches);
+  const stepsPerEpoch = rows === undefined ? undefined : Math.floor(Math.floor(rows / batch) / step.microBatches);
   const epochs = options.epochs ?? (options.steps === undefined ? EPOCHS : Number.POSITIVE_INFINITY);
   const steps = options.steps ?? Number.POSITIVE_INFINITY;
   const total = Math.min(steps, stepsPerEpoch === undefined ? Number.POSITIVE_INFINITY : epochs * stepsPerEpoch);
@@ -165,8 +173,7 @@ export async function* train(given: Model, options: TrainOptions): AsyncGenerato
   const { schedule, plateau } = scheduleOf(options.schedule, { stepsPerEpoch, total });
 
   const trainer = new Trainer(runtime, model, step, seed);
-  const evaluator = data.rows.validation === 0 ? undefined : new Evaluator(runtime, model, plan);
-  const partial = fixedBatchOf(inputs) === undefined;
+  const evaluator = validation === 0 ? undefined : new Evaluator(runtime, model, plan);
   try {
     if (options.resume) trainer.restore(options.resume.tensors);
     const trained = new Set(step.parameters);
@@ -175,7 +182,7 @@ export async function* train(given: Model, options: TrainOptions): AsyncGenerato
       step: options.resume?.progress.step ?? 0,
       model: model.name,
       plan,
-      data: { name: data.name, detail: data.detail, real: data.real, rows: data.rows },
+      data: { name: data.name, real: data.real, training: rows, validation },
       batch,
       stepsPerEpoch,
       steps: Number.isFinite(total) ? total : undefined,
@@ -188,8 +195,8 @@ export async function* train(given: Model, options: TrainOptions): AsyncGenerato
       notes: [...data.notes, ...notes, ...noteExport(model, step.parameters), ...noteStep(step)],
     };
     const fitted = async function* (source: AsyncIterable<TrainingBatch>): AsyncGenerator<TrainingBatch> {
-      for await (const { inputs: rows, target } of source) {
-        yield { inputs: rows, target: targetFor(lossGraph, plan, target, seed) };
+      for await (const { inputs: fed, target } of source) {
+        yield { inputs: fed, target: targetFor(lossGraph, plan, target, seed) };
       }
     };
     const watch = new FaultWatch(
@@ -200,7 +207,7 @@ export async function* train(given: Model, options: TrainOptions): AsyncGenerato
     const events = trainLoop({
       trainer,
       plan,
-      batches: (epoch, skip) => fitted(data.batches('train', { batch, epoch, skip })),
+      batches: (epoch, skip) => fitted(data.batches({ batch, seed, epoch, skip })),
       epochs,
       steps,
       learningRate,
@@ -210,10 +217,7 @@ export async function* train(given: Model, options: TrainOptions): AsyncGenerato
       accuracy,
       ...(evaluator && {
         validate: (state) =>
-          evaluator.evaluate(
-            data.batches('validation', { batch: partial ? Math.max(batch, 256) : batch, partial }),
-            state,
-          ),
+          evaluator.evaluate(data.batches({ batch: Math.max(batch, EVALUATION_BATCH), split: 'validation' }), state),
       }),
       checkpointEvery: options.checkpointEvery,
       ...(inspect && { inspect: { every: options.inspectEvery!, step: inspect.step, outputs: inspect.outputs } }),
@@ -311,11 +315,11 @@ async function assemble(model: Model, options: TrainOptions & { batch: number; s
 type InspectedStep = Extract<Awaited<ReturnType<typeof assemble>>['inspect'], object>;
 
 async function firstBatch(data: TrainingData, batch: number): Promise<TrainingBatch> {
-  for await (const first of data.batches('train', { batch })) return first;
+  for await (const first of data.batches({ batch })) return first;
   throw new UsageError(`a batch of ${batch} rows cannot be filled`, {
     code: 'too-few-rows',
     where: '--batch',
-    hint: `there are ${data.rows.train ?? 'fewer'} rows to train on`,
+    hint: `there are ${data.size === undefined ? 'fewer' : data.count('training')} rows to train on`,
   });
 }
 

@@ -1,4 +1,4 @@
-import { type BatchOptions, type BatchRequest, makeBatch } from '../data/index.ts';
+import { type BatchOptions, type BatchRequest, fixedBatchOf, makeBatch } from '../data/index.ts';
 import { DataError, UsageError } from '../graph/errors.ts';
 import type { Dim, ValueInfo } from '../graph/graph.ts';
 import { sizeOf, type Tensor } from '../graph/tensor.ts';
@@ -6,26 +6,30 @@ import { createRandom } from '../random/random.ts';
 import type { TrainingBatch } from '../training/trainer.ts';
 
 /** Which rows: those trained on, or those kept apart to score on. */
-export type Split = 'train' | 'validation';
+export type Split = 'training' | 'validation';
 
-/** Rows to train on. The same seed and epoch give the same batches in the same order. */
+/** Rows to train on, a `DataSet` for one: the same question gives the same batches. */
 export interface TrainingData {
-  /** One phrase, such as `8 000 real digits (mnist, seed 0)`. */
-  readonly detail: string;
   readonly name: string;
   /** Whether the rows are someone's data, as against made up. */
   readonly real: boolean;
   readonly notes: readonly string[];
-  /** Rows of a split; undefined where nobody has counted them. */
-  readonly rows: Readonly<Record<Split, number | undefined>>;
+  /** Rows in all; undefined where they do not end. */
+  readonly size: number | undefined;
+  /** Rows of a part. */
+  count(split: Split): number;
   /**
-   * Batches of exactly `batch` rows, less the first `skip`; the rest of the rows comes last where `partial` allows.
-   * Training rows are shuffled anew in each epoch.
+   * Batches of `batch` rows, less the first `skip`. Training rows are shuffled anew in each epoch and an incomplete last
+   * batch is dropped; validation rows come in their order and keep it, unless the model fixes its batch.
    */
-  batches(
-    split: Split,
-    options: { batch: number; epoch?: number; skip?: number; partial?: boolean },
-  ): AsyncIterable<TrainingBatch>;
+  batches(options: {
+    batch: number;
+    split?: Split;
+    seed?: number;
+    epoch?: number;
+    skip?: number;
+  }): AsyncIterable<TrainingBatch>;
+  close(): Promise<void>;
 }
 
 export interface TrainingDataOptions extends Omit<BatchOptions, 'size'> {
@@ -63,26 +67,27 @@ export async function openTrainingData(
   const seed = options.seed ?? 0;
   if (validation > 0) createRandom(seed).fork('split').shuffle(order);
   const kept = Math.round(validation * rows);
-  const parts = { train: order.slice(0, rows - kept), validation: order.slice(rows - kept) };
-  const { name, real, detail, notes } = whole.description;
+  const parts = { training: order.slice(0, rows - kept), validation: order.slice(rows - kept) };
+  const fixed = fixedBatchOf(modelInputs) !== undefined;
   return {
-    name,
-    real,
-    detail: kept > 0 ? `${detail}, ${kept} of them kept for validation` : detail,
-    notes,
-    rows: { train: rows - kept, validation: kept },
-    async *batches(split, { batch, epoch = 0, skip = 0, partial = false }) {
-      const rowsOfSplit = parts[split].slice();
-      if (split === 'train') createRandom(seed).fork(`epoch ${epoch}`).shuffle(rowsOfSplit);
-      for (let at = skip * batch; at < rowsOfSplit.length; at += batch) {
-        const chosen = rowsOfSplit.subarray(at, at + batch);
-        if (chosen.length < batch && !partial) return;
+    name: whole.description.name,
+    real: whole.description.real,
+    notes: whole.description.notes,
+    size: rows,
+    count: (split) => parts[split].length,
+    async *batches({ batch, split = 'training', epoch = 0, skip = 0 }) {
+      const chosen = parts[split].slice();
+      if (split === 'training') createRandom(seed).fork(`epoch ${epoch}`).shuffle(chosen);
+      for (let at = skip * batch; at < chosen.length; at += batch) {
+        const some = chosen.subarray(at, at + batch);
+        if (some.length < batch && (fixed || split === 'training')) return;
         yield {
-          inputs: new Map([...whole.inputs].map(([input, tensor]) => [input, takeRows(tensor, chosen, rows)])),
-          ...(whole.target && { target: takeRows(whole.target, chosen, rows) }),
+          inputs: new Map([...whole.inputs].map(([input, tensor]) => [input, takeRows(tensor, some, rows)])),
+          ...(whole.target && { target: takeRows(whole.target, some, rows) }),
         };
       }
     },
+    close: async () => {},
   };
 }
 
