@@ -16,9 +16,9 @@ const ranges: Partial<Record<DataType, [number, number]>> = {
 
 /**
  * The tensor in another element type. To floats always, by rounding; to integers and bool only where every value
- * survives, else DataError naming the first that does not.
+ * survives, else DataError naming the first that does not. `rowNumbers` are the rows' numbers where they come from.
  */
-export function castTensor(tensor: Tensor, type: DataType, name: string): Tensor {
+export function castTensor(tensor: Tensor, type: DataType, name: string, rowNumbers?: ArrayLike<number>): Tensor {
   if (tensor.type === type) return tensor;
   if (tensor.type === 'string' || type === 'string') {
     throw new DataError(`holds ${tensor.type} elements, ${type} is wanted`, { code: 'data-type', where: name });
@@ -30,20 +30,27 @@ export function castTensor(tensor: Tensor, type: DataType, name: string): Tensor
     if (type === 'int64' || type === 'uint64') {
       const out = type === 'int64' ? new BigInt64Array(data) : new BigUint64Array(data);
       const bad = data.findIndex((value: bigint, i: number) => value !== out[i]);
-      if (bad >= 0) throw lost(name, data[bad]!, bad, tensor, type);
+      if (bad >= 0) throw lost(name, data[bad]!, bad, tensor, type, rowNumbers);
       return { type, dims: tensor.dims, data: out };
     }
   }
   const values = toFloat64(tensor);
   const [low, high] = ranges[type]!;
   const bad = values.findIndex((value) => !Number.isInteger(value) || value < low || value > high);
-  if (bad >= 0) throw lost(name, values[bad]!, bad, tensor, type);
+  if (bad >= 0) throw lost(name, values[bad]!, bad, tensor, type, rowNumbers);
   return tensorOf(type, tensor.dims, values);
 }
 
-function lost(name: string, value: number | bigint, index: number, tensor: Tensor, type: DataType): DataError {
-  const rest = tensor.dims.slice(1);
-  const row = tensor.dims.length > 0 ? ` in row ${Math.floor(index / Math.max(1, sizeOf(rest)))}` : '';
+function lost(
+  name: string,
+  value: number | bigint,
+  index: number,
+  tensor: Tensor,
+  type: DataType,
+  rowNumbers?: ArrayLike<number>,
+): DataError {
+  const place = Math.floor(index / Math.max(1, sizeOf(tensor.dims.slice(1))));
+  const row = tensor.dims.length > 0 ? ` in row ${rowNumbers?.[place] ?? place}` : '';
   return new DataError(`the ${tensor.type} value ${value}${row} is not ${type === 'bool' ? '0 or 1' : `an ${type}`}`, {
     code: 'data-type',
     where: name,

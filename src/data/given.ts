@@ -24,9 +24,15 @@ export interface FittedTensors {
 
 /**
  * Given tensors as the model wants them: names, ranks, fixed dims and symbols checked, types cast, the first `size`
- * rows taken (exactly the model's batch where it is fixed). Throws DataError saying what was expected and found.
+ * rows taken (exactly the model's batch where it is fixed). Throws DataError saying what was expected and found;
+ * `rowNumbers` is what errors call the rows.
  */
-export function fitTensors(given: GivenTensors, modelInputs: readonly ValueInfo[], size: number): FittedTensors {
+export function fitTensors(
+  given: GivenTensors,
+  modelInputs: readonly ValueInfo[],
+  size: number,
+  rowNumbers?: ArrayLike<number>,
+): FittedTensors {
   const named = nameInputs(given.inputs, modelInputs);
   const notes: string[] = [];
   const symbols = new Map<string, { value: number; where: string }>();
@@ -69,10 +75,11 @@ export function fitTensors(given: GivenTensors, modelInputs: readonly ValueInfo[
     const type = info.type ?? (isFloat(tensor.type) ? 'float32' : tensor.type);
     if (isFloat(type) && !isFloat(tensor.type))
       notes.push(`${info.name}: ${tensor.type} values were taken unscaled as ${type}`);
-    inputs.set(info.name, castTensor(axis === undefined ? tensor : takeFirst(tensor, axis, taken), type, info.name));
+    const first = axis === undefined ? tensor : takeFirst(tensor, axis, taken);
+    inputs.set(info.name, castTensor(first, type, info.name, rowNumbers));
   }
   fillMissing(modelInputs, inputs, taken, symbols, notes);
-  const target = given.target && castTarget(takeFirst(given.target, 0, taken));
+  const target = given.target && castTarget(takeFirst(given.target, 0, taken), rowNumbers);
   return { inputs, target, size: taken, rows: available, notes };
 }
 
@@ -172,8 +179,8 @@ function fillMissing(
 }
 
 /** Labels as int64, values as float32: what the losses read. */
-function castTarget(target: Tensor): Tensor {
-  return castTensor(target, isFloat(target.type) ? 'float32' : 'int64', 'target');
+function castTarget(target: Tensor, rowNumbers?: ArrayLike<number>): Tensor {
+  return castTensor(target, isFloat(target.type) ? 'float32' : 'int64', 'target', rowNumbers);
 }
 
 function misfit(where: string, message: string, hint?: string): DataError {

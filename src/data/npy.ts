@@ -2,6 +2,7 @@ import { arrayOf, type DataType, type TypedArray } from '../graph/data-type.ts';
 import { DataError } from '../graph/errors.ts';
 import { sizeOf, type Tensor, toFloat64 } from '../graph/tensor.ts';
 import { type Literal, parseLiteral } from './python-literal.ts';
+import { swapBytes } from './sources/records.ts';
 
 // The format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // \x93NUMPY
@@ -31,9 +32,7 @@ const codes = new Map(Object.entries(types).map(([code, type]) => [type, code]))
  * `name` is what errors call the file. Throws DataError for anything that is not exactly one array of numbers.
  */
 export function decodeNpy(bytes: Uint8Array, name: string): Tensor {
-  const { text, start } = readHeader(bytes, name);
-  const { descr, fortran, shape } = readFields(text, name);
-  const { type, swap } = readType(descr, name);
+  const { type, swap, fortran, shape, start } = readNpyHeader(bytes, name);
   const Storage = arrayOf(type);
   const size = sizeOf(shape);
   const needed = size * Storage.BYTES_PER_ELEMENT;
@@ -57,6 +56,27 @@ export function decodeNpy(bytes: Uint8Array, name: string): Tensor {
   if (type === 'bool') for (let i = 0; i < size; i++) data[i] = data[i] ? 1 : 0;
   if (fortran && shape.length > 1) data = fromFortranOrder(data, shape);
   return { type, dims: shape, data };
+}
+
+/** What a .npy file's header says; the elements begin at byte `start`. */
+export interface NpyHeader {
+  readonly type: DataType;
+  /** Whether the elements' byte order is not this machine's. */
+  readonly swap: boolean;
+  /** Whether the first axis varies fastest. */
+  readonly fortran: boolean;
+  readonly shape: number[];
+  readonly start: number;
+}
+
+/** Bytes that hold any header that is read. */
+export const NPY_HEADER_BYTES = 12 + LONGEST_HEADER;
+
+/** Reads the header from a .npy file's first bytes, `NPY_HEADER_BYTES` of them or the whole file. Throws DataError. */
+export function readNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
+  const { text, start } = readHeader(bytes, name);
+  const { descr, fortran, shape } = readFields(text, name);
+  return { ...readType(descr, name), fortran, shape, start };
 }
 
 /** The bytes of a .npy file (version 1). bfloat16 becomes float32, losslessly; strings throw DataError. */
@@ -171,10 +191,6 @@ function readType(descr: Literal, name: string): { type: DataType; swap: boolean
 }
 
 const littleEndianMachine = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
-
-function swapBytes(bytes: Uint8Array, width: number): void {
-  if (width > 1) for (let i = 0; i < bytes.length; i += width) bytes.subarray(i, i + width).reverse();
-}
 
 /** out[i₀, i₁, …] row-major = data[i₀ + d₀(i₁ + d₁(…))]. */
 function fromFortranOrder(data: TypedArray, shape: readonly number[]): TypedArray {
