@@ -13,7 +13,7 @@ export interface LossPlan {
   readonly kind: LossKind | 'model-output';
   /** The model output that was chosen. */
   readonly output: string;
-  /** The value the loss reads: the input of a final Softmax or Sigmoid, else the output itself. */
+  /** The value the loss reads: the input of a final Softmax or Sigmoid (`lossInput` gives it the output's shape), else the output itself. */
   readonly reads: string;
   readonly from: 'logits' | 'probabilities' | 'log-probabilities' | 'values';
   /** Class axis of cross-entropy. */
@@ -45,32 +45,33 @@ export function planLoss(
   const made = producers(graph);
   const output = chooseOutput(graph, binding, request.output);
   const Y = binding.get(output)!;
-  const last = finalOperator(made, output);
+  const last = finalOperator(made, binding, output);
   if (request.kind === 'auto' && Y.shape.length === 0 && !request.target) {
     const reason = `the model's output "${output}" is one number: it is taken as the loss itself`;
     return { kind: 'model-output', output, reads: output, from: 'values', axis: 0, target: undefined, reason };
   }
-  const axis = classAxis(Y, last, request.target);
+  const axis = last?.axis ?? classAxis(Y, request.target);
   const { kind, reason } =
     request.kind === 'auto'
       ? pickKind(graph, binding, Y, last, axis, request.target)
       : { kind: request.kind, reason: 'as asked' };
   const base = { kind, output, axis, reason };
+  const shapes = { target: request.target, Y, expected: expectedTargets(request.kind, Y, axis) };
   switch (kind) {
     case 'cross-entropy': {
-      const target = classTarget(Y, axis, request.target);
+      const target = classTarget(shapes, axis);
       if (last?.op === 'LogSoftmax') return { ...base, reads: output, from: 'log-probabilities', target };
-      if (last?.op === 'Softmax') return { ...base, reads: last.inputs[0]!, from: 'probabilities', target };
+      if (last?.op === 'Softmax') return { ...base, reads: last.input, from: 'probabilities', target };
       return { ...base, reads: output, from: 'logits', target };
     }
     case 'binary-cross-entropy': {
       const target: TargetForm = { kind: 'binary', shape: Y.shape, classes: 2 };
-      checkTargetSize(request.target, Y, kind);
-      if (last?.op === 'Sigmoid') return { ...base, reads: last.inputs[0]!, from: 'probabilities', target };
+      checkTargetShape(shapes);
+      if (last?.op === 'Sigmoid') return { ...base, reads: last.input, from: 'probabilities', target };
       return { ...base, reads: output, from: inUnitInterval(last) ? 'probabilities' : 'logits', target };
     }
     case 'mse':
-      checkTargetSize(request.target, Y, kind);
+      checkTargetShape(shapes);
       return { ...base, reads: output, from: 'values', target: { kind: 'values', shape: Y.shape, classes: 0 } };
   }
 }
@@ -88,7 +89,7 @@ export interface LossGraph {
 export function attachLoss(graph: Graph, binding: Binding, plan: LossPlan): LossGraph {
   if (plan.kind === 'model-output') return { graph, binding, loss: plan.output, target: undefined };
   const g = new GraphBuilder(cloneGraph(graph), binding.values());
-  const X = g.value(plan.reads);
+  const X = lossInput(g, plan);
   const form = plan.target!;
   const target = g.input(g.uniqueName('target'), form.kind === 'classes' ? 'int64' : X.type, form.shape);
   g.scope = 'loss/';
@@ -97,6 +98,11 @@ export function attachLoss(graph: Graph, binding: Binding, plan: LossPlan): Loss
   const bound: Binding = new Map(binding);
   for (const [name, value] of g.values) if (!bound.has(name)) bound.set(name, value);
   return { graph: g.graph, binding: bound, loss: loss.name, target: target.name };
+}
+
+/** The value that the loss reads, in the shape of the model's output. */
+export function lossInput(g: GraphBuilder, { reads, output }: LossPlan): Value {
+  return g.reshape(g.value(reads), g.value(output).shape);
 }
 
 function lossOf(g: GraphBuilder, plan: LossPlan, X: Value, target: Value): Value {
@@ -142,12 +148,7 @@ function classIndices(g: GraphBuilder, X: Value, axis: number): Value {
 }
 
 function chooseOutput(graph: Graph, binding: Binding, wanted: string | undefined): string {
-  const floats = graph.outputs
-    .map((output) => output.name)
-    .filter((name) => {
-      const value = binding.get(name);
-      return value !== undefined && isFloat(value.type);
-    });
+  const floats = floatOutputs(graph, binding);
   if (wanted !== undefined) {
     if (floats.includes(wanted)) return wanted;
     throw new UsageError(`the model has no float output "${wanted}"`, {
@@ -156,25 +157,62 @@ function chooseOutput(graph: Graph, binding: Binding, wanted: string | undefined
     });
   }
   if (floats.length === 0) {
-    throw new DataError('the model has no float output to compute a loss from', { code: 'no-float-output' });
+    const others = graph.outputs.map(({ name }) => `"${name}" (${binding.get(name)?.type ?? 'no tensor'})`);
+    throw new DataError('the model has no float output to compute a loss from', {
+      code: 'no-float-output',
+      hint: others.length > 0 ? `its outputs: ${others.join(', ')}` : 'it has no outputs at all; export it again',
+    });
   }
   return floats[0]!;
 }
 
-function finalOperator(made: Map<string, Node>, output: string): Node | undefined {
-  let node = made.get(output);
-  while (node?.op === 'Identity') node = made.get(node.inputs[0]!);
-  return node;
+/** The outputs a loss can be computed from, in the model's order. */
+export function floatOutputs(graph: Graph, binding: Binding): string[] {
+  return graph.outputs
+    .map((output) => output.name)
+    .filter((name) => {
+      const value = binding.get(name);
+      return value !== undefined && isFloat(value.type);
+    });
 }
 
-function inUnitInterval(last: Node | undefined): boolean {
+/** The operator that makes an output's numbers. */
+interface FinalOperator {
+  readonly op: string;
+  readonly input: string;
+  /** Softmax and LogSoftmax: the output's axis that they normalize. */
+  readonly axis: number | undefined;
+}
+
+/** Operators that give the same numbers another shape. */
+const reshaping: ReadonlySet<string> = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze']);
+
+function finalOperator(made: Map<string, Node>, binding: Binding, output: string): FinalOperator | undefined {
+  let node = made.get(output);
+  while (node && reshaping.has(node.op) && node.domain === '') node = made.get(node.inputs[0]!);
+  if (!node) return undefined;
+  const { op, inputs } = node;
+  if (op !== 'Softmax' && op !== 'LogSoftmax') return { op, input: inputs[0]!, axis: undefined };
+  const from = binding.get(inputs[0]!)!.shape;
+  const own = typeof node.attributes.axis === 'number' ? node.attributes.axis : -1;
+  const axis = sameAxis(from, own < 0 ? own + from.length : own, binding.get(output)!.shape);
+  return axis === undefined ? undefined : { op, input: inputs[0]!, axis };
+}
+
+/** Where an axis stands after a reshape: equally many elements lie before it and behind it. */
+function sameAxis(from: readonly number[], axis: number, to: readonly number[]): number | undefined {
+  if (sameShape(from, to)) return axis;
+  const before = sizeOf(from.slice(0, axis));
+  const found = to.findIndex((size, i) => size === from[axis] && sizeOf(to.slice(0, i)) === before);
+  return found < 0 ? undefined : found;
+}
+
+function inUnitInterval(last: FinalOperator | undefined): boolean {
   return last?.op === 'HardSigmoid' || last?.op === 'Softmax';
 }
 
-function classAxis(Y: Value, last: Node | undefined, target: Tensor | undefined): number {
+function classAxis(Y: Value, target: Tensor | undefined): number {
   const rank = Y.shape.length;
-  const own = last?.op === 'Softmax' || last?.op === 'LogSoftmax' ? last.attributes.axis : undefined;
-  if (typeof own === 'number') return own < 0 ? own + rank : own;
   if (rank <= 2) return rank - 1;
   const without = (axis: number) => Y.shape.filter((_, i) => i !== axis);
   if (target && sameShape(target.dims, without(1))) return 1;
@@ -186,7 +224,7 @@ function pickKind(
   graph: Graph,
   binding: Binding,
   Y: Value,
-  last: Node | undefined,
+  last: FinalOperator | undefined,
   axis: number,
   target: Tensor | undefined,
 ): { kind: LossKind; reason: string } {
@@ -201,7 +239,8 @@ function pickKind(
     const values = toFloat64(target);
     const samples = sizeOf(Y.shape) / classes;
     const binary = values.every((x) => x === 0 || x === 1);
-    if (classes >= 2 && !isFloat(target.type) && values.length === samples) {
+    const labels = !isFloat(target.type) || values.every(Number.isInteger);
+    if (classes >= 2 && labels && values.length === samples) {
       return {
         kind: 'cross-entropy',
         reason: `cross-entropy, because the output ${shape} has ${classes} logits per integer label`,
@@ -242,27 +281,37 @@ function isDistribution(values: Float64Array, shape: readonly number[], axis: nu
   return true;
 }
 
-function classTarget(Y: Value, axis: number, target: Tensor | undefined): TargetForm {
-  const classes = Y.shape[axis] ?? 1;
-  const shape = Y.shape.filter((_, i) => i !== axis);
-  if (!target || target.data.length === sizeOf(shape)) return { kind: 'classes', shape, classes };
-  if (target.data.length === sizeOf(Y.shape)) return { kind: 'one-hot', shape: Y.shape, classes };
-  throw new DataError(
-    `the target has shape [${target.dims.join(', ')}], the output "${Y.name}" [${Y.shape.join(', ')}]`,
-    {
-      code: 'target-shape',
-      hint: `cross-entropy takes integer labels [${shape.join(', ')}] or one-hot rows [${Y.shape.join(', ')}]`,
-    },
-  );
+/** A target with what it is compared with, and what would fit, in words. */
+interface TargetShapes {
+  readonly target: Tensor | undefined;
+  readonly Y: Value;
+  readonly expected: string;
 }
 
-function checkTargetSize(target: Tensor | undefined, Y: Value, kind: LossKind): void {
-  if (!target || target.data.length === sizeOf(Y.shape)) return;
-  throw new DataError(
-    `the target has shape [${target.dims.join(', ')}], the output "${Y.name}" [${Y.shape.join(', ')}]`,
-    {
-      code: 'target-shape',
-      hint: `${kind} takes a target of the output's shape`,
-    },
-  );
+function expectedTargets(kind: LossKind | 'auto', Y: Value, axis: number): string {
+  const labels = `integer labels [${Y.shape.filter((_, i) => i !== axis).join(', ')}]`;
+  const same = `[${Y.shape.join(', ')}]`;
+  if (kind === 'cross-entropy') return `cross-entropy takes ${labels} or one-hot rows ${same}`;
+  if (kind === 'auto' && (Y.shape[axis] ?? 1) >= 2) return `accepted: ${labels}, or values or one-hot rows ${same}`;
+  return `${kind === 'auto' ? 'accepted:' : `${kind} takes`} a target of the output's shape ${same}`;
+}
+
+function classTarget({ target, Y, expected }: TargetShapes, axis: number): TargetForm {
+  const classes = Y.shape[axis] ?? 1;
+  const shape = Y.shape.filter((_, i) => i !== axis);
+  if (!target || fits(target, shape)) return { kind: 'classes', shape, classes };
+  checkTargetShape({ target, Y, expected });
+  return { kind: 'one-hot', shape: Y.shape, classes };
+}
+
+function checkTargetShape({ target, Y, expected }: TargetShapes): void {
+  if (!target || fits(target, Y.shape)) return;
+  const shapes = `[${target.dims.join(', ')}], the output "${Y.name}" [${Y.shape.join(', ')}]`;
+  throw new DataError(`the target has shape ${shapes}`, { code: 'target-shape', hint: expected });
+}
+
+/** Axes of size 1 are nobody's concern: [N, 1] labels are [N]. */
+function fits(target: Tensor, shape: readonly number[]): boolean {
+  const several = (size: number) => size !== 1;
+  return sameShape(target.dims.filter(several), shape.filter(several));
 }

@@ -1,7 +1,7 @@
 import { GraphBuilder } from '../graph/builder.ts';
 import { isFloat } from '../graph/data-type.ts';
 import { type Binding, cloneGraph, type Value } from '../graph/graph.ts';
-import type { LossGraph, LossPlan } from './losses.ts';
+import { type LossGraph, type LossPlan, lossInput } from './losses.ts';
 
 /** A loss graph with the metric that goes with its loss. */
 export interface MetricGraph {
@@ -21,7 +21,7 @@ export function attachMetrics(given: LossGraph, plan: LossPlan): MetricGraph {
   }
   const g = new GraphBuilder(cloneGraph(given.graph), given.binding.values());
   g.scope = 'metric/';
-  const X = g.value(plan.reads);
+  const X = lossInput(g, plan);
   const target = g.value(given.target);
   const isRight = kind === 'binary' ? sameSide(g, plan, X, target) : sameClass(g, plan, X, target);
   const hits = g.cast(isRight, isFloat(X.type) ? X.type : 'float32');

@@ -8,7 +8,7 @@ import { sizeOf } from '../graph/tensor.ts';
 import type { ReportSubject } from '../report/subject.ts';
 import { bindShapes } from '../runtime/bind.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { attachLoss, type LossKind, planLoss } from '../training/losses.ts';
+import { attachLoss, floatOutputs, type LossKind, planLoss } from '../training/losses.ts';
 import { optimizers } from '../training/optimizers/index.ts';
 import { targetFor } from '../training/targets.ts';
 import { noteExport } from './export-notes.ts';
@@ -46,7 +46,7 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
   const update = updateRule(model, options);
   const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
   const batch = await makeBatch(options.batch ?? { kind: 'none' }, inputs, {
-    size: options.size,
+    size: options.size ?? model.training?.batch,
     seed,
     output: model.graph.outputs[0],
     vocabulary: vocabularies(model, inputs),
@@ -57,6 +57,11 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
   const kind = lossKindOf(model, options.loss);
   const plan = planLoss(graph, binding, { kind, output: options.output, target: batch.target });
   const lossGraph = attachLoss(graph, binding, plan);
+  const outputs = floatOutputs(graph, binding);
+  const choice =
+    outputs.length > 1 && options.output === undefined
+      ? [`the loss reads "${plan.output}", the first of ${outputs.length} outputs; --model-output reads another`]
+      : [];
   const feeds = new Map(batch.inputs);
   if (lossGraph.target !== undefined) {
     feeds.set(lossGraph.target, targetFor(lossGraph, plan, batch.target, seed)!);
@@ -90,7 +95,10 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
       operators: countOperators(model),
     },
     probe: {
-      batch: { ...batch.description, notes: [...batch.description.notes, ...notes, ...noteExport(model, parameters)] },
+      batch: {
+        ...batch.description,
+        notes: [...batch.description.notes, ...choice, ...notes, ...noteExport(model, parameters)],
+      },
       lossKind: plan.kind,
       lossReason: kind === 'auto' ? plan.reason : `${kind}, ${options.loss === kind ? 'as asked' : 'as the file says'}`,
       update,
