@@ -15,6 +15,7 @@ import { noteExport } from './export-notes.ts';
 import { lossKindOf, vocabularies } from './model-hints.ts';
 import { prepareForMeasuring } from './prepare.ts';
 import { probeFlow } from './probe.ts';
+import { keepRunnable } from './runnable.ts';
 
 export interface DiagnoseOptions {
   readonly runtime: Runtime;
@@ -41,7 +42,8 @@ export interface DiagnoseOptions {
  * Throws UserError (unusable model, data or options); never on NaN or infinities.
  */
 export async function diagnose(given: Model, options: DiagnoseOptions): Promise<ReportSubject> {
-  const { model, notes } = prepareForMeasuring(given);
+  const runnable = keepRunnable(given, options.output);
+  const { model, notes } = prepareForMeasuring(runnable.model);
   const { runtime, seed = model.training?.seed ?? 0, onProgress = () => {} } = options;
   const update = updateRule(model, options);
   const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
@@ -97,7 +99,7 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
     probe: {
       batch: {
         ...batch.description,
-        notes: [...batch.description.notes, ...choice, ...notes, ...noteExport(model, parameters)],
+        notes: [...batch.description.notes, ...choice, ...runnable.notes, ...notes, ...noteExport(model, parameters)],
       },
       lossKind: plan.kind,
       lossReason: kind === 'auto' ? plan.reason : `${kind}, ${options.loss === kind ? 'as asked' : 'as the file says'}`,

@@ -32,3 +32,40 @@ describe('a model with several outputs', () => {
     expect(probe.batch.notes.join()).not.toContain('outputs');
   });
 });
+
+describe('an operator that onnxruntime does not know', () => {
+  /** y = x W, and z made of y by an operator of its own; `z` may be the only output. */
+  const model = (domain: string, op: string, outputs: string[]) => {
+    const g = new GraphBuilder();
+    const x = g.input('x', 'float32', [3, 2]);
+    const w = g.initializer('w', tensorOf('float32', [2, 4], [1, 2, 3, 4, 5, 6, 7, 8]));
+    const y = g.add('MatMul', [x, w], [['float32', [3, 4]]], {}, { outputs: ['y'] })[0]!;
+    const z = g.add(op, [y], [['float32', [3, 4]]], {}, { node: 'odd', outputs: ['z'] })[0]!;
+    for (const name of outputs) g.output(name === 'y' ? y : z);
+    const { nodes } = g.graph;
+    g.graph.nodes = nodes.map((node) => (node.name === 'odd' ? { ...node, domain } : node));
+    const made = modelOf(g.graph, 'odd');
+    if (domain !== '') made.domains.set(domain, 1);
+    return made;
+  };
+
+  it('is no obstacle off the path, and the report says what was left out', async () => {
+    const { profile, probe } = await diagnose(model('com.acme', 'Magic', ['y', 'z']), { runtime });
+    expect(profile.parameters[0]).toMatchObject({ name: 'w', connected: true });
+    expect(probe.batch.notes).toContain('the output "z" is left out: onnxruntime has no operator com.acme:Magic');
+    expect((await diagnose(model('com.acme', 'Magic', ['y']), { runtime })).profile.values).not.toEqual([]);
+  });
+
+  it.each([
+    ['com.acme', 'Magic', ['z'], undefined, /no operator com\.acme:Magic/, /accepted: standard ONNX operators/],
+    ['com.acme', 'Magic', ['z', 'y'], undefined, /com\.acme:Magic/, /--model-output y$/],
+    ['com.acme', 'Magic', ['y', 'z'], 'z', /com\.acme:Magic/, /accepted/],
+    ['', 'Rellu', ['z'], undefined, /no operator Rellu/, /did you mean "Relu"\?/],
+  ])('on the path it is named: %s %s of %s', async (domain, op, outputs, output, message, hint) => {
+    await expect(diagnose(model(domain, op, outputs), { runtime, output })).rejects.toMatchObject({
+      message: expect.stringMatching(message),
+      where: 'node "odd"',
+      hint: expect.stringMatching(hint),
+    });
+  });
+});
