@@ -95,7 +95,8 @@ export class StepWriter {
     return { graph: pruned, state };
   }
 
-  private unique(base: string): string {
+  /** A name not taken yet, outside of this writer's scope. */
+  unique(base: string): string {
     const { g } = this;
     const scope = g.scope;
     g.scope = '';

@@ -68,6 +68,11 @@ export interface StepOptions {
   readonly monitors?: readonly (keyof Monitors)[];
   /** Further outputs: every gradient, forward values by name. */
   readonly expose?: { readonly gradients?: boolean; readonly values?: readonly string[] };
+  /**
+   * `masks` (default): dropout takes its mask from an input, for exact resuming. `operator`: it draws for itself, for a
+   * file that needs nothing fed but data.
+   */
+  readonly dropout?: 'masks' | 'operator';
   /** Opset of the model, for messages. */
   readonly opset: number;
 }
@@ -86,7 +91,7 @@ export function buildTrainingStep(lossGraph: LossGraph, plan: LossPlan, options:
       hint: 'expected a whole number of at least 1',
     });
   }
-  const open = openState(lossGraph, options.parameters);
+  const open = openState(lossGraph, options);
   const backward = differentiate(open.graph, open.binding, {
     loss: lossGraph.loss,
     wrt: options.parameters,
@@ -132,11 +137,11 @@ interface OpenGraph {
 }
 
 /** The graph with everything that changes between runs as an input, and no content known of what depends on it. */
-function openState(lossGraph: LossGraph, parameters: readonly string[]): OpenGraph {
+function openState(lossGraph: LossGraph, { parameters, dropout }: StepOptions): OpenGraph {
   const graph = cloneGraph(lossGraph.graph);
   const binding: Binding = new Map(lossGraph.binding);
   const { uniqueName } = new Names(graph);
-  const masks = feedMasks(graph, binding, uniqueName);
+  const masks = dropout === 'operator' ? [] : feedMasks(graph, binding, uniqueName);
   const statistics = feedStatistics(graph, binding);
   for (const name of parameters) {
     const tensor = graph.initializers.get(name);
@@ -199,7 +204,7 @@ function writeUpdate(context: Context): Update {
   const w = new StepWriter(backward);
   const { g } = w;
   const P = parameters.map((name) => g.value(name));
-  const learningRate = g.input(g.uniqueName('learning_rate'), P[0]!.type, []);
+  const learningRate = g.input(w.unique('learning_rate'), P[0]!.type, []);
   const G = P.map((p) => {
     const gradient = g.value(backward.gradients.get(p.name)!);
     if (microBatches === 1) return gradient;

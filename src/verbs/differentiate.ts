@@ -29,7 +29,7 @@ export interface DifferentiateOptions {
   readonly size?: number;
   /** Writes a whole training step: gradients go into this optimizer instead of outputs. `wrt` must be parameters. */
   readonly optimizer?: OptimizerChoice;
-  /** Default of the step's learning-rate input; default the optimizer's usual one. */
+  /** What the step is described with: its learning rate is an input. Default the optimizer's usual one. */
   readonly learningRate?: number;
   /** Whole shapes of inputs by name, where the model leaves more than the batch open. */
   readonly shapes?: ReadonlyMap<string, readonly number[]>;

@@ -39,12 +39,48 @@ describe('gradient-doctor differentiate', () => {
     expect(Number(results.loss!.data[0])).toBeGreaterThan(0);
   });
 
+  it('writes a training step with --optimizer: run with what comes back, the loss falls', async () => {
+    const output = file('step.onnx');
+    const options = ['--batch', '4', '--optimizer', 'adam', '--lr', '0.002', '--output', output];
+    const { code, stdout, stderr } = await runCli(['differentiate', 'examples/relu10.yaml', ...options]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain('learning_rate, 22 parameters and 45 tensors of state');
+    expect(stdout).toContain('"learning_rate": np.float32(0.002)');
+    const initial = await ort.InferenceSession.create(readFileSync(file('step.state.onnx')));
+    const session = await ort.InferenceSession.create(readFileSync(output));
+    const x = new ort.Tensor(
+      'float32',
+      Float32Array.from({ length: 4 * 784 }, (_, i) => Math.sin(i * i)),
+      [4, 784],
+    );
+    const target = new ort.Tensor('int64', new BigInt64Array([1n, 2n, 3n, 4n]), [4]);
+    const rate = new ort.Tensor('float32', [0.002], []);
+    let state = (await initial.run({})) as Record<string, ort.Tensor>;
+    const losses: number[] = [];
+    for (let i = 0; i < 12; i++) {
+      const results = (await session.run({
+        [session.inputNames[0]!]: x,
+        target,
+        learning_rate: rate,
+        ...state,
+      })) as Record<string, ort.Tensor>;
+      losses.push(Number(results.loss!.data[0]));
+      const next = Object.entries(results).filter(([name]) => name.endsWith(':next'));
+      state = Object.fromEntries(next.map(([name, tensor]) => [name.replace(/:next$/, ''), tensor]));
+    }
+    expect(losses.at(-1)! / losses[0]!).toBeLessThan(0.5);
+    expect(state['optimizer:steps']!.data[0]).toBe(12n);
+  });
+
   it('refuses to overwrite, to differentiate what is not there, and shapes that are none', async () => {
     const output = file('taken.onnx');
     writeFileSync(output, 'mine');
     const runs = [
       [['--output', output], 'already exists; --force overwrites it'],
       [['--output', file('a.onnx'), '--wrt', 'hiden.0.weight'], 'the model has no value "hiden.0.weight"; '],
+      [['--output', file('a.onnx'), '--lr', '0.1'], '--lr: a gradient has no learning rate; add --optimizer'],
+      [['--output', file('a.onnx'), '--optimizer', 'adma'], 'did you mean "adam"?'],
+      [['--output', file('a.onnx'), '--optimizer', 'adam', '--wrt', 'inputs'], 'the model has no parameter "input"'],
       [['--output', file('a.onnx'), '--shape', 'input=3,x'], '--shape: "input=3,x" is not possible'],
       [['--output', file('a.onnx'), '--shape', 'imput=3,784'], 'the model has no input "imput"'],
       [['--output', file('a.onnx'), '--loss', 'croos-entropy'], 'did you mean "cross-entropy"?'],

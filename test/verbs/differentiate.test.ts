@@ -91,6 +91,33 @@ describe('differentiate', () => {
     expect(encodeModel(model)).toEqual(before);
   });
 
+  it('writes a step whose running statistics and scales stay apart in stock onnxruntime', async () => {
+    const { model, step } = await differentiate(join(fixtures, 'resnet18_quarter.onnx'), {
+      optimizer: { name: 'sgd' },
+      learningRate: 0,
+    });
+    const { model: plain, target } = await differentiate(join(fixtures, 'resnet18_quarter.onnx'));
+    const input = toOrt(decodeNpy(readFileSync(join(fixtures, 'resnet18_quarter.input.npy')), 'input'));
+    const labels = toOrt(decodeNpy(readFileSync(join(fixtures, 'resnet18_quarter.labels.npy')), 'labels'));
+    const expected = await runFile(encodeModel(plain), { input, [target!]: labels });
+    const session = await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 4 });
+    const state = await runFile(encodeModel(step!.initial), {});
+    const before = structuredClone(Object.fromEntries(Object.entries(state).map(([name, { data }]) => [name, data])));
+    const rate = new ort.Tensor('float32', [0], []);
+    // At learning rate 0 nothing but the statistics moves, which a network in training mode does not read.
+    for (let run = 0; run < 2; run++) {
+      const feeds = { input, [target!]: labels, [step!.learningRateInput]: rate, ...state };
+      const results = (await session.run(feeds)) as Record<string, ort.Tensor>;
+      expect(Number(results.loss!.data[0])).toBeCloseTo(Number(expected.loss!.data[0]), 5);
+      for (const { input: name, output, role } of step!.state) {
+        expect(state[name]!.data, `${name}, which was fed`).toEqual(before[name]);
+        if (role === 'parameter') expect(results[output]!.data, name).toEqual(before[name]);
+      }
+    }
+    const statistics = step!.state.filter(({ role }) => role === 'running-statistic');
+    expect(new Set(statistics.map(({ input: name }) => name)).size).toBe(40);
+  });
+
   it('says which values have no path from the loss', async () => {
     const model = mlp({ depth: 2 });
     model.graph.initializers.set('unused.weight', tensorOf('float32', [2, 2], [1, 2, 3, 4]));

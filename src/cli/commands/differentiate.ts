@@ -2,8 +2,9 @@ import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../graph/errors.ts';
 import { type LossKind, lossKinds } from '../../training/losses.ts';
+import { optimizers } from '../../training/optimizers/index.ts';
 import type { DifferentiatedModel } from '../../verbs/differentiate.ts';
-import { collect, oneOf, wholeNumber } from '../options.ts';
+import { collect, oneOf, positiveNumber, wholeNumber } from '../options.ts';
 import { checkOutput } from '../output.ts';
 import { Progress } from '../progress.ts';
 
@@ -16,17 +17,24 @@ interface Options {
   readonly output?: string;
   readonly force?: boolean;
   readonly threads?: number;
+  readonly optimizer?: string;
+  readonly lr?: number;
 }
 
 const losses = ['auto', ...lossKinds] as const;
 
+const optimizerNames = Object.keys(optimizers);
+
 const description = `Writes the model with its loss and backward pass as one plain ONNX file of standard operators:
 inputs as before plus the target, outputs as before plus "loss" and one "grad:<name>" per
-requested value. Stock onnxruntime runs it in Python, JavaScript, C++ and the browser.`;
+requested value. Stock onnxruntime runs it in Python, JavaScript, C++ and the browser.
+With --optimizer the file is a whole training step: parameters and optimizer state are inputs and come
+back as "<name>:next", to be fed as "<name>" to the next run; a second file gives what to start from.`;
 
 const examples = `
 Examples:
   gradient-doctor differentiate model.onnx --batch 32 --output gradient.onnx
+  gradient-doctor differentiate model.onnx --batch 32 --optimizer adam --lr 1e-3 --output step.onnx
   gradient-doctor differentiate model.onnx --wrt inputs          saliency, adversarial examples
   gradient-doctor differentiate model.onnx --wrt conv1.weight /layer4/Relu_output_0
   gradient-doctor differentiate model.onnx --shape tokens=8,128  where more than the batch is open`;
@@ -41,7 +49,20 @@ export function configure(command: Command): void {
     .option('--model-output <name>', 'the output to compute the loss from (default: the first)')
     .option('--batch <n>', 'size of open batch dimensions (default: 1)', wholeNumber('--batch', 1, 1_000_000))
     .option('--shape <name=dims>', "an input's whole shape, such as tokens=8,128; repeat for several", collect)
-    .option('-o, --output <file>', 'where to write (default: <model>.gradient.onnx in this folder)')
+    .option(
+      '--optimizer <name>',
+      `write a training step: ${optimizerNames.join(', ')}`,
+      oneOf('--optimizer', optimizerNames),
+    )
+    .option(
+      '--lr <x>',
+      "its learning rate, in the usage shown (default: the optimizer's usual one)",
+      positiveNumber('--lr'),
+    )
+    .option(
+      '-o, --output <file>',
+      'where to write (default: <model>.gradient.onnx in this folder, <model>.step.onnx with an optimizer)',
+    )
     .option('--force', 'overwrite that file')
     .option('--threads <n>', 'threads of the runtime (default: the number of cores)', wholeNumber('--threads', 1, 1024))
     .option('--verbose', 'on failure, show the stack for a bug report')
@@ -50,8 +71,18 @@ export function configure(command: Command): void {
 }
 
 async function differentiateFile(path: string, options: Options): Promise<void> {
-  const output = options.output ?? `${basename(path).replace(/\.(onnx|ya?ml|json)$/i, '')}.gradient.onnx`;
+  if (options.lr !== undefined && options.optimizer === undefined) {
+    throw new UsageError('a gradient has no learning rate', {
+      code: 'option-value',
+      where: '--lr',
+      hint: 'add --optimizer, such as --optimizer sgd',
+    });
+  }
+  const kind = options.optimizer === undefined ? 'gradient' : 'step';
+  const output = options.output ?? `${basename(path).replace(/\.(onnx|ya?ml|json)$/i, '')}.${kind}.onnx`;
+  const stateFile = output.replace(/(\.onnx)?$/i, '.state.onnx');
   await checkOutput({ output, force: options.force });
+  if (options.optimizer !== undefined) await checkOutput({ output: stateFile, force: options.force });
   const shapes = new Map((options.shape ?? []).map(parseShape));
   const progress = new Progress();
   progress.say('differentiating');
@@ -64,10 +95,12 @@ async function differentiateFile(path: string, options: Options): Promise<void> 
       size: options.batch,
       shapes,
       threads: options.threads,
+      ...(options.optimizer !== undefined && { optimizer: { name: options.optimizer }, learningRate: options.lr }),
     });
     const files = await writeModel(result.model, output, { overwrite: options.force });
+    if (result.step) files.push(...(await writeModel(result.step.initial, stateFile, { overwrite: options.force })));
     progress.end();
-    process.stdout.write(describe(result, files));
+    process.stdout.write(describe(result, files, result.step ? stateFile : undefined));
   } finally {
     progress.end();
   }
@@ -88,43 +121,77 @@ function parseShape(text: string): [string, number[]] {
   });
 }
 
-function describe(result: DifferentiatedModel, files: readonly string[]): string {
-  const { nodesBefore, nodesAfter, plan, gradients, disconnected, target, model } = result;
-  const inputs = model.graph.inputs.map(({ name, type, shape }) => ({
-    name,
-    text: `${name}: ${type} [${shape?.join(', ')}]`,
-  }));
+function describe(result: DifferentiatedModel, files: readonly string[], stateFile?: string): string {
+  const { nodesBefore, nodesAfter, plan, disconnected, step, model } = result;
+  const state = new Set([step?.learningRateInput, ...(step?.state ?? []).map(({ input }) => input)]);
+  const fed = model.graph.inputs.filter(({ name }) => !state.has(name));
+  const inputs = fed.map(({ name, type, shape }) => `${name}: ${type} [${shape?.join(', ')}]`);
   const operators = Object.entries(result.operators)
     .slice(0, 12)
     .map(([op, count]) => `${count} ${op}`)
     .join(', ');
   const more = Object.keys(result.operators).length - 12;
-  const shown = [...gradients.values()];
   const lines = [
     `written to ${files.join(', ')}`,
     '',
     `  loss       ${plan.reason}`,
-    `  nodes      ${nodesBefore} forward, ${nodesAfter} with loss and backward pass`,
+    `  nodes      ${nodesBefore} forward, ${nodesAfter} with loss${step ? ',' : ' and'} backward pass${step ? ' and optimizer' : ''}`,
     `  operators  ${operators}${more > 0 ? `, ${more} more` : ''}`,
-    `  inputs     ${inputs.map(({ text }) => text).join('\n             ')}`,
-    `  outputs    loss and ${shown.length} gradients: ${shown.slice(0, 3).join(', ')}${shown.length > 3 ? ', …' : ''}`,
+    `  inputs     ${inputs.join('\n             ')}`,
+    ...(step ? stepLines(step, result.loss) : [gradientLine(result)]),
     ...(disconnected.length > 0 ? [`  no path    from the loss to ${disconnected.join(', ')}`] : []),
     ...result.notes.map((note) => `  note       ${note}`),
     '',
-    ...pythonLines(
+    ...usageLines(
+      result,
       files[0]!,
-      model.graph.inputs.map(({ name }) => name),
-      target,
-      shown,
-    ),
-    '',
-    ...javascriptLines(
-      files[0]!,
-      model.graph.inputs.map(({ name }) => name),
-      shown,
+      fed.map(({ name }) => name),
+      stateFile,
     ),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function gradientLine({ gradients }: DifferentiatedModel): string {
+  const shown = [...gradients.values()];
+  return `  outputs    loss and ${shown.length} gradients: ${shown.slice(0, 3).join(', ')}${shown.length > 3 ? ', …' : ''}`;
+}
+
+function stepLines(step: NonNullable<DifferentiatedModel['step']>, loss: string): string[] {
+  const parameters = step.state.filter(({ role }) => role === 'parameter');
+  const others = step.state.length - parameters.length;
+  const [first] = parameters;
+  return [
+    `             ${step.learningRateInput}, ${parameters.length} parameters${others > 0 ? ` and ${others} tensors of state` : ''}`,
+    `  outputs    ${loss}, and what each of these becomes: ${first!.output} is the next run's ${first!.input}, …`,
+  ];
+}
+
+function usageLines(result: DifferentiatedModel, file: string, inputs: readonly string[], stateFile = ''): string[] {
+  const { target, step } = result;
+  if (step) return stepUsage([file, stateFile], inputs, target, step);
+  const shown = [...result.gradients.values()];
+  return [...pythonLines(file, inputs, target, shown), '', ...javascriptLines(file, inputs, shown)];
+}
+
+function stepUsage(
+  files: readonly string[],
+  inputs: readonly string[],
+  target: string | undefined,
+  { learningRate, learningRateInput }: NonNullable<DifferentiatedModel['step']>,
+): string[] {
+  const [step, state] = files.map((file) => `ort.InferenceSession(${JSON.stringify(file)})`);
+  const feeds = inputs.map((name) => `${JSON.stringify(name)}: ${name === target ? 'labels' : 'x'}`).join(', ');
+  const rate = `${JSON.stringify(learningRateInput)}: np.float32(${learningRate})`;
+  return [
+    '  Python      import numpy as np, onnxruntime as ort',
+    `              session, initial = ${step}, ${state}`,
+    '              run = lambda s, feeds: dict(zip([o.name for o in s.get_outputs()], s.run(None, feeds)))',
+    '              state = run(initial, {})',
+    '              for x, labels in batches:',
+    `                  results = run(session, {${feeds}, ${rate}, **state})`,
+    '                  state = {name[:-5]: value for name, value in results.items() if name.endswith(":next")}',
+  ];
 }
 
 function pythonLines(
