@@ -15,14 +15,18 @@ const LARGEST = 256 * 1024 ** 2;
  */
 export function splitCsv(bytes: Uint8Array | string, name: string): CsvRow[] {
   const text = decode(bytes, name);
+  return splitRows(text, delimiterOf(text, name), name);
+}
+
+/** The delimiter of a text: whichever of tab, semicolon, comma cuts the first two rows alike. */
+export function delimiterOf(text: string, name: string): string {
   const candidates = ['\t', ';', ','].map((delimiter) => {
     const rows = tryRows(text, delimiter, name);
     const width = rows[0]?.cells.length ?? 0;
     return { delimiter, width, even: width > 1 && rows.every((row) => row.cells.length === width) };
   });
   const widest = candidates.reduce((best, candidate) => (candidate.width > best.width ? candidate : best));
-  const { delimiter } = candidates.find((candidate) => candidate.even) ?? (widest.width > 1 ? widest : candidates[2]!);
-  return splitRows(text, delimiter, name);
+  return (candidates.find((candidate) => candidate.even) ?? (widest.width > 1 ? widest : candidates[2]!)).delimiter;
 }
 
 function decode(bytes: Uint8Array | string, name: string): string {
@@ -46,10 +50,11 @@ function tryRows(text: string, delimiter: string, name: string): CsvRow[] {
   }
 }
 
-function splitRows(text: string, delimiter: string, name: string, most = Infinity): CsvRow[] {
+/** The rows of a text whose first line is number `firstLine`, `most` of them at most. Throws DataError. */
+export function splitRows(text: string, delimiter: string, name: string, most = Infinity, firstLine = 1): CsvRow[] {
   const rows: CsvRow[] = [];
   let at = 0;
-  let line = 1;
+  let line = firstLine;
   while (at < text.length && rows.length < most) {
     const row: CsvRow = { line, cells: [] };
     let more = true;
