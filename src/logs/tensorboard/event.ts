@@ -1,5 +1,5 @@
 import type { Histogram, HistogramBucket } from './histogram.ts';
-import { type EventTensor, readTensor, writeDoubleTensor } from './tensor.ts';
+import { type EventTensor, readTensor, writeTensor } from './tensor.ts';
 import { BinaryWriter, readFields, readNumbers, WireType, writeDoubles, writeMessage } from './wire.ts';
 
 /** The first event of every file says this (tensorflow/core/util/events_writer.h, kVersionPrefix and version 2). */
@@ -25,18 +25,19 @@ export type SummaryValue =
   | { readonly kind: 'other'; readonly tag: string; readonly plugin: string };
 
 /**
- * The two forms in which TensorBoard takes values. `simple` is PyTorch's: `simple_value` (float32) and
- * HistogramProto (float64). `tensor` is TensorFlow 2's: tensors that name their plugin, here in float64.
+ * The two forms in which TensorBoard takes values, scalars in float32 in both. `simple` is PyTorch's: `simple_value`
+ * and HistogramProto. `tensor` is TensorFlow 2's: tensors that name their plugin.
  */
 export type SummaryForm = 'simple' | 'tensor';
 
 /** SummaryMetadata.data_class (tensorboard/compat/proto/summary.proto). */
 const DATA_CLASS = { scalars: 1, histograms: 2 };
 const SESSION_START = 1;
+const FLOAT32_MAX = (2 - 2 ** -23) * 2 ** 127;
 
 /**
- * An Event message. A scalar that float32 cannot hold (1e-60 would become 0, 1e60 infinity) takes the tensor form
- * in either case. Other kinds of values throw TypeError: they are only read.
+ * An Event message. A scalar beyond float32 is written as its nearest finite number other than zero: what merely is
+ * small or large must not be called zero or infinite. Other kinds of values throw TypeError: they are only read.
  */
 export function encodeEvent(event: Event, form: SummaryForm = 'simple'): Uint8Array {
   const writer = new BinaryWriter();
@@ -56,10 +57,12 @@ export function encodeEvent(event: Event, form: SummaryForm = 'simple'): Uint8Ar
 function writeValue(writer: BinaryWriter, value: SummaryValue, form: SummaryForm): void {
   writer.tag(1, WireType.LengthDelimited).string(value.tag);
   if (value.kind === 'scalar') {
-    if (form === 'simple' && fitsFloat32(value.value)) writer.tag(2, WireType.Bit32).float(value.value);
+    const x = toFloat32(value.value);
+    if (form === 'simple') writer.tag(2, WireType.Bit32).float(x);
     else {
       writeMetadata(writer, 'scalars');
-      writeMessage(writer, 8, (tensor) => writeDoubleTensor(tensor, [], [value.value]));
+      // TensorBoard's data server drops scalars in double precision.
+      writeMessage(writer, 8, (tensor) => writeTensor(tensor, 'float', [], [x]));
     }
   } else if (value.kind === 'histogram') {
     const { histogram } = value;
@@ -67,15 +70,15 @@ function writeValue(writer: BinaryWriter, value: SummaryValue, form: SummaryForm
     else {
       writeMetadata(writer, 'histograms');
       const rows = histogram.buckets.flatMap(({ left, right, count }) => [left, right, count]);
-      writeMessage(writer, 8, (tensor) => writeDoubleTensor(tensor, [histogram.buckets.length, 3], rows));
+      writeMessage(writer, 8, (tensor) => writeTensor(tensor, 'double', [histogram.buckets.length, 3], rows));
     }
   } else throw new TypeError(`"${value.tag}": values of kind ${value.kind} are read, not written`);
 }
 
-function fitsFloat32(x: number): boolean {
+function toFloat32(x: number): number {
   const rounded = Math.fround(x);
-  // Below 2^−126 float32 loses digits, then everything.
-  return x === 0 || !Number.isFinite(x) || (Number.isFinite(rounded) && Math.abs(rounded) >= 2 ** -126);
+  if (rounded === 0 && x !== 0) return Math.sign(x) * 2 ** -149;
+  return Number.isFinite(x) && !Number.isFinite(rounded) ? Math.sign(x) * FLOAT32_MAX : rounded;
 }
 
 function writeMetadata(writer: BinaryWriter, plugin: 'scalars' | 'histograms'): void {
@@ -86,12 +89,12 @@ function writeMetadata(writer: BinaryWriter, plugin: 'scalars' | 'histograms'): 
   });
 }
 
-/** A HistogramProto has right edges only: gaps and the outermost left edge are buckets of no values. */
+/** A HistogramProto has right edges only: the first bucket begins at the minimum, a gap is a bucket of no values. */
 function writeHistogram(writer: BinaryWriter, histogram: Histogram): void {
   const limits: number[] = [];
   const counts: number[] = [];
   for (const { left, right, count } of histogram.buckets) {
-    if (limits.at(-1) !== left) {
+    if (limits.length > 0 && limits.at(-1) !== left) {
       limits.push(left);
       counts.push(0);
     }

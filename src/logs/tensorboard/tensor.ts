@@ -27,11 +27,20 @@ const contents: Record<number, [size: number, read: (view: DataView, offset: num
   [DT.half]: [2, (view, at) => float16ToNumber(view.getUint16(at, true))],
 };
 
-/** Writes a TensorProto of doubles. */
-export function writeDoubleTensor(writer: BinaryWriter, dims: readonly number[], values: readonly number[]): void {
-  const content = new DataView(new ArrayBuffer(8 * values.length));
-  for (let i = 0; i < values.length; i++) content.setFloat64(8 * i, values[i]!, true);
-  writer.tag(1, WireType.Varint).int32(DT.double);
+/** Writes a TensorProto. */
+export function writeTensor(
+  writer: BinaryWriter,
+  type: 'float' | 'double',
+  dims: readonly number[],
+  values: readonly number[],
+): void {
+  const size = type === 'float' ? 4 : 8;
+  const content = new DataView(new ArrayBuffer(size * values.length));
+  values.forEach((value, i) => {
+    if (type === 'float') content.setFloat32(size * i, value, true);
+    else content.setFloat64(size * i, value, true);
+  });
+  writer.tag(1, WireType.Varint).int32(DT[type]);
   writeMessage(writer, 2, (shape) => {
     for (const dim of dims) writeMessage(shape, 2, (size) => size.tag(1, WireType.Varint).int64(dim));
   });
