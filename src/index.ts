@@ -21,14 +21,21 @@ export { type Tensor, tensorOf } from './graph/tensor.ts';
 export { readModelSource } from './readers/index.ts';
 export { memorySource, type Source } from './readers/source.ts';
 export { REPORT_SCHEMA, renderJson, reportOf } from './report/json.ts';
-export type { ModelDescription, ProbeDescription, ReportSubject } from './report/subject.ts';
+export type {
+  FindingFate,
+  LayerMovement,
+  ModelDescription,
+  ProbeDescription,
+  ReportSubject,
+  StepsDescription,
+} from './report/subject.ts';
 export { type ReportOptions, renderTerminal } from './report/terminal.ts';
 export type { Runtime, Session } from './runtime/runtime.ts';
 export type { Clipping } from './training/clipping.ts';
 export type { Fault } from './training/fault.ts';
 export { type LossKind, lossKinds } from './training/losses.ts';
 export { type OptimizerChoice, optimizers } from './training/optimizers/index.ts';
-export { type DiagnoseOptions, diagnose } from './verbs/diagnose.ts';
+export { type DiagnoseStepsOptions as DiagnoseOptions, diagnoseSteps as diagnose } from './verbs/diagnose-steps.ts';
 export { type DifferentiatedModel, type DifferentiateOptions, differentiate } from './verbs/differentiate.ts';
 export { type DataNames, requestBatch } from './verbs/request-batch.ts';
 export { type ScheduleChoice, scheduleKinds } from './verbs/schedule-choice.ts';

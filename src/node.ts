@@ -5,7 +5,7 @@ import { openSource, readBytes } from './runtime/node/files.ts';
 import { loadDigit } from './runtime/node/mnist-files.ts';
 import { nodeRuntime } from './runtime/node/onnxruntime.ts';
 import type { Runtime } from './runtime/runtime.ts';
-import { type DiagnoseOptions, diagnose as diagnoseWith } from './verbs/diagnose.ts';
+import { type DiagnoseStepsOptions, diagnoseSteps } from './verbs/diagnose-steps.ts';
 import {
   type DifferentiatedModel,
   type DifferentiateOptions,
@@ -21,7 +21,7 @@ export { writeModel } from './runtime/node/model-files.ts';
 export { type NodeRuntimeOptions, nodeRuntime } from './runtime/node/onnxruntime.ts';
 
 /** Options of `diagnose` in Node: the runtime has a default, and data may be named instead of given. */
-export interface NodeDiagnoseOptions extends Omit<DiagnoseOptions, 'runtime'>, DataNames {
+export interface NodeDiagnoseOptions extends Omit<DiagnoseStepsOptions, 'runtime'>, DataNames {
   /** Default onnxruntime-node on the CPU. */
   readonly runtime?: Runtime;
 }
@@ -36,7 +36,8 @@ export async function readModel(path: string): Promise<Model> {
 
 /**
  * Measures a model's gradient flow on one batch and says what is wrong with it, and why: `diagnose('net.onnx',
- * { data: 'mnist' })`. Throws UserError for an unusable model, data or options; never on NaN or infinities.
+ * { data: 'mnist' })`; with `steps`, before and after training. Throws UserError for an unusable model, data or
+ * options; never on NaN or infinities.
  */
 export async function diagnose(model: Model | string, options: NodeDiagnoseOptions = {}): Promise<ReportSubject> {
   const { runtime = nodeRuntime(), data, inputs, target, ...rest } = options;
@@ -44,7 +45,7 @@ export async function diagnose(model: Model | string, options: NodeDiagnoseOptio
   const read = typeof model === 'string' ? await readModel(model) : model;
   const feeds = read.graph.inputs.filter((input) => !read.graph.initializers.has(input.name));
   const named = data !== undefined || inputs !== undefined || target !== undefined;
-  return diagnoseWith(read, {
+  return diagnoseSteps(read, {
     ...rest,
     runtime,
     batch: named ? await requestBatch({ data, inputs, target }, feeds, readBytes) : rest.batch,

@@ -1,4 +1,4 @@
-import { attribute, deepestLayerValue } from '../flow/attribution.ts';
+import { type Attribution, attribute, deepestLayerValue } from '../flow/attribution.ts';
 import type { FlowProfile } from '../flow/profile.ts';
 import type { Diagnosis, Finding, Severity, Verdict } from './finding.ts';
 import { rules } from './rules/index.ts';
@@ -11,9 +11,15 @@ export function diagnoseFlow(profile: FlowProfile): Diagnosis {
   const attribution = from !== undefined ? attribute(profile, from) : undefined;
   const found = rules.flatMap((rule) => rule.check({ profile, attribution }));
   const broken = found.some((finding) => finding.rule === 'non-finite');
-  const findings = found
-    .filter((finding) => !(broken && decay.has(finding.rule)))
-    .sort((a, b) => rank[a.severity] - rank[b.severity]);
+  return conclude(
+    found.filter((finding) => !(broken && decay.has(finding.rule))),
+    attribution,
+  );
+}
+
+/** Findings in the order of their severity, and the verdict they come to. */
+export function conclude(found: readonly Finding[], attribution: Attribution | undefined): Diagnosis {
+  const findings = [...found].sort((a, b) => rank[a.severity] - rank[b.severity]);
   return { verdict: verdictOf(findings), findings, attribution };
 }
 

@@ -1,8 +1,9 @@
+import type { Finding } from '../diagnosis/finding.ts';
 import type { Attribution } from '../flow/attribution.ts';
 import type { FlowParameter, FlowProfile, FlowValue } from '../flow/profile.ts';
 import type { RecurrentFlow } from '../flow/recurrent.ts';
 import type { TensorStatistics } from '../flow/statistics.ts';
-import type { ReportSubject } from './subject.ts';
+import type { ReportSubject, StepsDescription } from './subject.ts';
 
 /** The contract's name: scripts check it before they read anything else. */
 export const REPORT_SCHEMA = 'gradient-doctor/report@1';
@@ -21,7 +22,7 @@ export function renderJson(subject: ReportSubject): string {
 }
 
 /** The report as plain data, in the contract's keys and order; non-finite numbers are still numbers. */
-export function reportOf({ model, probe, profile, diagnosis }: ReportSubject) {
+export function reportOf({ model, probe, profile, diagnosis, steps }: ReportSubject) {
   return {
     schema: REPORT_SCHEMA,
     verdict: diagnosis.verdict,
@@ -53,20 +54,51 @@ export function reportOf({ model, probe, profile, diagnosis }: ReportSubject) {
     flow: profile.values.map((value) => flowEntry(value, profile)),
     attribution: attributionEntry(diagnosis.attribution, profile),
     ...(profile.recurrent === undefined ? {} : { recurrent: profile.recurrent.map(recurrentEntry) }),
-    findings: diagnosis.findings.map(
-      ({ rule, severity, title, explanation, basis, where, evidence, causes, remedies }) => ({
-        rule,
-        severity,
-        title,
-        where,
-        evidence,
-        causes,
-        remedies: remedies.map(({ id }) => id),
-        explanation,
-        basis,
-        remedyDetails: remedies,
-      }),
-    ),
+    ...(steps === undefined ? {} : { steps: stepsEntry(steps, profile) }),
+    findings: diagnosis.findings.map(findingEntry),
+  };
+}
+
+function findingEntry({ rule, severity, title, explanation, basis, where, evidence, causes, remedies }: Finding) {
+  return {
+    rule,
+    severity,
+    title,
+    where,
+    evidence,
+    causes,
+    remedies: remedies.map(({ id }) => id),
+    explanation,
+    basis,
+    remedyDetails: remedies,
+  };
+}
+
+/** Before and after some training steps. */
+function stepsEntry(
+  { count, optimizer, learningRate, layers, fates, fault, ...rest }: StepsDescription,
+  profile: FlowProfile,
+) {
+  return {
+    count,
+    optimizer,
+    learningRate,
+    before: { loss: rest.lossBefore, step: profile.seen.step },
+    after: {
+      loss: rest.lossAfter,
+      step: rest.after.step,
+      verdict: rest.after.verdict,
+      totalDecades: rest.after.attribution?.totalDecades ?? Number.NaN,
+      findings: rest.after.findings.map(findingEntry),
+    },
+    layers,
+    findings: fates.map(({ rule, fate, before, after }) => ({
+      rule,
+      fate,
+      before: before ? { severity: before.severity, title: before.title } : null,
+      after: after ? { severity: after.severity, title: after.title } : null,
+    })),
+    ...(fault === undefined ? {} : { fault }),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { BatchDescription } from '../data/index.ts';
-import type { Diagnosis } from '../diagnosis/finding.ts';
+import type { Diagnosis, Finding } from '../diagnosis/finding.ts';
 import type { FlowProfile } from '../flow/profile.ts';
 import type { UpdateRule } from '../flow/update.ts';
 
@@ -8,7 +8,51 @@ export interface ReportSubject {
   readonly model: ModelDescription;
   readonly probe: ProbeDescription;
   readonly profile: FlowProfile;
+  /** With training steps: as they leave it. */
   readonly diagnosis: Diagnosis;
+  readonly steps?: StepsDescription;
+}
+
+/** What some training steps changed; the profile is that before them. */
+export interface StepsDescription {
+  /** Steps done. */
+  readonly count: number;
+  readonly optimizer: string;
+  readonly learningRate: number;
+  /** On the batch of the report. */
+  readonly lossBefore: number;
+  readonly lossAfter: number;
+  /** From input to output. */
+  readonly layers: readonly LayerMovement[];
+  readonly fates: readonly FindingFate[];
+  /** What the same batch shows afterwards. */
+  readonly after: Diagnosis & { readonly step: number };
+  /** Why training stopped early. */
+  readonly fault?: {
+    readonly kind: string;
+    readonly step: number;
+    readonly message: string;
+    readonly where: readonly string[];
+  };
+}
+
+export interface LayerMovement {
+  readonly layer: string;
+  /** ‖w after − w before‖ over the weights' size. */
+  readonly moved: number;
+  /** Median of ‖Δw‖ / ‖w‖ over the steps. */
+  readonly updateRatio: number;
+  /** ‖∂L/∂w‖ of the first and the last step. */
+  readonly gradientBefore: number;
+  readonly gradientAfter: number;
+}
+
+/** What training made of a finding. */
+export interface FindingFate {
+  readonly rule: Finding['rule'];
+  readonly fate: 'confirmed' | 'weaker' | 'withdrawn' | 'new';
+  readonly before?: Finding;
+  readonly after?: Finding;
 }
 
 export interface ModelDescription {

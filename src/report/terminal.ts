@@ -8,6 +8,7 @@ import { counted, median, showDecades, showNumber, showPercent } from './numbers
 import { Page, type TerminalOptions } from './page.ts';
 import { reasonFor } from './reasons.ts';
 import { describeRecurrence } from './recurrent-section.ts';
+import { describeSteps } from './steps-section.ts';
 import type { ModelDescription, ReportSubject } from './subject.ts';
 
 export type { TerminalOptions } from './page.ts';
@@ -40,6 +41,7 @@ export function renderTerminal(subject: ReportSubject, options: ReportOptions = 
   if (main) explain(page, subject, main);
   describeSkips(page, subject, diagnosis.attribution);
   describeRecurrence(page, subject.profile);
+  describeSteps(page, subject.steps);
   if (main) suggestRemedies(page, main);
   page.gap();
   listOthers(

@@ -17,6 +17,7 @@ interface Options extends OutputOptions {
   readonly seed?: number;
   readonly optimizer?: string;
   readonly lr?: number;
+  readonly steps?: number;
   readonly format: 'text' | 'json';
   readonly check?: boolean;
   readonly allLayers?: boolean;
@@ -42,6 +43,7 @@ Examples:
   gradient-doctor diagnose model.onnx --input x.npy --target labels.npy
   gradient-doctor diagnose model.onnx --input ids=i.npy --input mask=m.npy
   gradient-doctor diagnose model.onnx --data train.csv --optimizer adam
+  gradient-doctor diagnose model.onnx --data mnist --steps 10
   gradient-doctor diagnose model.onnx --check --format json -o report.json
 
 Exit code: 0 done, 1 --check found an error, 2 unusable input or usage.`;
@@ -60,10 +62,11 @@ export function configure(command: Command): void {
     .option('--seed <n>', 'of everything random (default: 0)', wholeNumber('--seed', 0, LARGEST_SEED))
     .option(
       '--optimizer <name>',
-      `judge the size of its first step: ${optimizerNames.join(', ')}`,
+      `judge the size of its first step, and train --steps with it: ${optimizerNames.join(', ')}`,
       oneOf('--optimizer', optimizerNames),
     )
     .option('--lr <x>', "its learning rate (default: the optimizer's usual one)", positiveNumber('--lr'))
+    .option('--steps <n>', 'train so many steps, look again, confirm or withdraw', wholeNumber('--steps', 0, 1_000_000))
     .option('--format <kind>', formats.join(', '), oneOf('--format', formats), 'text')
     .option('-o, --output <file>', 'write the report to a file instead of standard output')
     .option('--force', 'overwrite that file')
@@ -92,6 +95,7 @@ async function diagnoseFile(path: string, options: Options): Promise<void> {
       seed: options.seed,
       optimizer: options.optimizer,
       learningRate: options.lr,
+      steps: options.steps,
       onProgress: (message) => progress.say(message),
       command: commandOf(path, options),
     });
@@ -125,6 +129,7 @@ function commandOf(path: string, options: Options): string {
   add('--seed', options.seed);
   add('--optimizer', options.optimizer);
   add('--lr', options.lr);
+  add('--steps', options.steps);
   add('--threads', options.threads);
   return words.map(quoteWord).join(' ');
 }
