@@ -1,16 +1,22 @@
 import { cpus } from 'node:os';
 
-/** Median milliseconds of several functions run in turn, so that whatever else the machine does hits all alike. */
-export async function interleave(functions, { rounds = 30, atLeastMs = 1500 } = {}) {
+/**
+ * Median milliseconds of several functions run in turn, so that whatever else the machine does hits all alike. Each turn
+ * is a burst whose first run is not counted: the threads of the function before still spin for a moment.
+ */
+export async function interleave(functions, { rounds = 15, atLeastMs = 2000, burst = 3 } = {}) {
   const names = Object.keys(functions);
   for (const name of names) for (let i = 0; i < 3; i++) await functions[name]();
   const times = Object.fromEntries(names.map((name) => [name, []]));
   const start = performance.now();
   for (let round = 0; round < rounds || performance.now() - start < atLeastMs; round++) {
     for (const name of names) {
-      const before = performance.now();
       await functions[name]();
-      times[name].push(performance.now() - before);
+      for (let i = 0; i < burst; i++) {
+        const before = performance.now();
+        await functions[name]();
+        times[name].push(performance.now() - before);
+      }
     }
   }
   return Object.fromEntries(names.map((name) => [name, median(times[name])]));
