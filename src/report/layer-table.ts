@@ -43,6 +43,7 @@ export function drawLayers(
     widths.update > 0 ? padTo('update/weight', widths.update, 'right') : '',
   ];
   page.raw(dim(header.filter((cell) => cell !== '').join('  ')));
+  const names = shownNames(page, picked, widths.name);
   let told = false;
   for (const row of picked) {
     if ('hidden' in row) {
@@ -53,7 +54,7 @@ export function drawLayers(
     }
     const { red, yellow, cyan, magenta } = page.paint;
     const paintName = { error: red, warning: yellow, info: String }[row.severity ?? 'info'];
-    const cells = [paintName(padTo(page.path(row.name, widths.name), widths.name))];
+    const cells = [paintName(padTo(names.get(row.name)!, widths.name))];
     if (row.remark !== undefined || !Number.isFinite(row.decades)) {
       cells.push(padTo(page.name(row.remark ?? '', widths.bar), widths.bar));
     } else {
@@ -68,6 +69,15 @@ export function drawLayers(
   if (widths.update > 0) {
     page.text(`update/weight: one step of ${update.optimizer} at learning rate ${update.learningRate}`, dim);
   }
+}
+
+/** Names that fit the column. Parts are shortened from the front, unless two layers would then read alike. */
+function shownNames(page: Page, rows: readonly (LayerRow | { hidden: number })[], width: number): Map<string, string> {
+  const names = rows.flatMap((row) => ('name' in row ? [row.name] : []));
+  const short = new Map(names.map((name) => [name, page.path(name, width)]));
+  const uses = new Map<string, number>();
+  for (const shown of short.values()) uses.set(shown, (uses.get(shown) ?? 0) + 1);
+  return new Map([...short].map(([name, shown]) => [name, uses.get(shown) === 1 ? shown : page.name(name, width)]));
 }
 
 function columnWidths(page: Page, rows: readonly (LayerRow | { hidden: number })[]): Widths {

@@ -48,14 +48,21 @@ export function shorten(text: string, width: number, ellipsis = '…'): string {
 
 /**
  * A name of parts (`encoder.layer_3.attention.out`) in at most `width` cells: leading parts shrink to their first
- * letter and number (`e.l3.attention.out`), because names of layers differ in numbers; then the middle gives way.
+ * letter and number (`e.l3.attention.out`, `i5b` for `inception5b`), because names of layers differ in numbers; then the middle gives way.
  */
 export function shortenPath(text: string, width: number, ellipsis = '…'): string {
   const parts = text.split(/([./])/);
   for (let i = 0; i < parts.length - 1 && widthOf(parts.join('')) > width; i++) {
-    parts[i] = parts[i]!.replace(/^(\p{L})\P{N}*(?:.*?\D)?(\d*)$/u, '$1$2');
+    parts[i] = initialOf(parts[i]!);
   }
   return shorten(parts.join(''), width, ellipsis);
+}
+
+function initialOf(part: string): string {
+  return part.replace(
+    /^(\p{L}).*$/u,
+    (_, letter: string) => letter + (/\d+\p{L}{0,2}$/u.exec(part.slice(1))?.[0] ?? ''),
+  );
 }
 
 /** A text filled up with spaces to `width` cells. */

@@ -67,6 +67,15 @@ describe('the terminal report', () => {
     `);
   });
 
+  it('never shows two layers under one shortened name', () => {
+    const names = ['encoder', 'extractor', 'embedder'].map((part) => `${part}.attention.projection`);
+    const text = renderTerminal(subjectOf({ layers: names.map((name) => ({ name, decades: -3 })) }));
+    const shown = linesOf(text)
+      .filter((line) => barOf(line) !== '')
+      .map((line) => line.trim().split(/ +/)[0]);
+    expect(new Set(shown).size).toBe(3);
+  });
+
   it('draws a gradient beyond the output in another texture', () => {
     const layers = chain(5, (i) => i);
     const text = renderTerminal(

@@ -32,6 +32,8 @@ describe('text for terminals', () => {
     expect(shortenPath(layer(11), 20)).toBe('e.l.e11.s.out_proj');
     expect(shortenPath('stage2.conv2d', 20)).toBe('stage2.conv2d');
     expect(shortenPath('layer4.0.downsample.0', 20)).toBe('l4.0.downsample.0');
+    expect(shortenPath('inception5b.branch4.1.conv', 23)).toBe('i5b.branch4.1.conv');
+    expect(shortenPath('mixed_7.conv2d_17.beta', 12)).toBe('m7.c17.beta');
     expect(widthOf(shortenPath(layer(11), 12))).toBe(12);
   });
 
