@@ -85,18 +85,18 @@ async function fill(request: BatchRequest, modelInputs: readonly ValueInfo[], op
   const { seed } = options;
   if (request.kind === 'named') {
     const drawn = await drawDataSet(request.name, modelInputs, options);
-    const { name, real } = drawn.info;
-    const noun = name === 'mnist' ? 'digit' : 'point';
+    const { real } = drawn.info;
+    const noun = real ? 'digit' : drawn.info.parameter === 'LENGTH' ? 'sequence' : 'point';
     const how = drawn.detail === '' ? '' : `: ${drawn.detail}`;
     return {
       inputs: new Map([[modelInputs[0]!.name, drawn.tensor]]),
       target: drawn.target,
       description: {
-        name,
+        name: request.name,
         real,
         size: drawn.size,
         seed,
-        detail: `${count(drawn.size, `${real ? 'real' : 'synthetic'} ${noun}`)} (${name}, seed ${seed})${how}`,
+        detail: `${count(drawn.size, `${real ? 'real' : 'synthetic'} ${noun}`)} (${request.name}, seed ${seed})${how}`,
         notes: drawn.notes,
       },
     };

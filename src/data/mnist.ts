@@ -60,6 +60,18 @@ export async function sampleDigits(
   return { pixels, labels };
 }
 
+/** Every digit there is, class by class: pixels float32 [rows, 784] in [0, 1] and labels. Throws DataError. */
+export async function allDigits(load: DigitLoader): Promise<{ pixels: Float32Array; labels: number[] }> {
+  const classes = await Promise.all(Array.from({ length: 10 }, (_, digit) => imagesOf(digit, load)));
+  const pixels = new Float32Array(classes.reduce((sum, images) => sum + images.length, 0));
+  const labels: number[] = [];
+  for (const [digit, images] of classes.entries()) {
+    pixels.set(images, labels.length * PIXELS);
+    for (let i = 0; i < images.length / PIXELS; i++) labels.push(digit);
+  }
+  return { pixels, labels };
+}
+
 function imagesOf(digit: number, load: DigitLoader): Promise<Float32Array> {
   let cache = parsed.get(load);
   if (!cache) {

@@ -50,12 +50,7 @@ export function requestFromArrays(
  */
 export function requestFromTable(table: Table, modelInputs: readonly ValueInfo[], from: string): BatchRequest {
   const { features } = table;
-  const shape = modelInputs.length === 1 ? modelInputs[0]!.shape : undefined;
-  const rest = shape?.slice(1).filter((dim) => typeof dim === 'number') ?? [];
-  let dims = features.dims;
-  if (shape && shape.length !== 2 && batchAxisOf(shape) === 0 && rest.length === shape.length - 1) {
-    if (sizeOf(rest) === dims[1]) dims = [dims[0]!, ...rest];
-  }
+  const dims = [features.dims[0]!, ...tableDims(features.dims[1]!, modelInputs)];
   return {
     kind: 'tensors',
     from,
@@ -63,4 +58,12 @@ export function requestFromTable(table: Table, modelInputs: readonly ValueInfo[]
     target: table.target,
     notes: table.notes,
   };
+}
+
+/** The shape of one row of a table of `columns` features: that of the model's one input where the counts agree. */
+export function tableDims(columns: number, modelInputs: readonly ValueInfo[]): number[] {
+  const shape = modelInputs.length === 1 ? modelInputs[0]!.shape : undefined;
+  const rest = shape?.slice(1).filter((dim) => typeof dim === 'number') ?? [];
+  const fits = shape && shape.length !== 2 && batchAxisOf(shape) === 0 && rest.length === shape.length - 1;
+  return fits && sizeOf(rest) === columns ? rest : [columns];
 }

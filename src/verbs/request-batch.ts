@@ -77,7 +77,7 @@ export async function requestBatch(
 }
 
 /** `name=FILE` at the equals sign that ends an input's name; a path may hold equals signs of its own. */
-function splitInput(input: string, names: readonly string[]): { name: string; path: string } {
+export function splitInput(input: string, names: readonly string[]): { name: string; path: string } {
   const known = names.find((name) => input.startsWith(`${name}=`));
   const at = known?.length ?? input.indexOf('=');
   const isPath = known === undefined && /[\\/]/.test(input.slice(0, Math.max(0, at)));
@@ -96,15 +96,7 @@ async function readDataFile(path: string, modelInputs: readonly ValueInfo[], rea
     bytes = await read(path);
   } catch (error) {
     if (!(error instanceof DataError) || error.code !== 'no-file') throw error;
-    const sets = listDataSets().map((set) => set.name);
-    const near = nearest(path, sets);
-    const names = near !== undefined ? `did you mean "${near}"?` : `data sets: ${sets.join(', ')};`;
-    throw new DataError(`"${path}" is neither a built-in data set nor a file`, {
-      code: 'no-data',
-      where: '--data',
-      hint: `${names} or a file: .npz .npy .csv`,
-      cause: error,
-    });
+    throw neitherSetNorFile(path, error);
   }
   const from = baseName(path);
   if (isZip(bytes)) return requestFromArrays(decodeNpz(bytes, path), modelInputs, from);
@@ -129,6 +121,20 @@ async function readArray(path: string, read: ReadFile): Promise<Tensor> {
   });
 }
 
-function baseName(path: string): string {
+/** The error of a name that stands for nothing. */
+export function neitherSetNorFile(path: string, cause?: unknown): DataError {
+  const sets = listDataSets().map((set) => set.name);
+  const near = nearest(path, sets);
+  const names = near !== undefined ? `did you mean "${near}"?` : `data sets: ${sets.join(', ')};`;
+  return new DataError(`"${path}" is neither a built-in data set nor a file`, {
+    code: 'no-data',
+    where: '--data',
+    hint: `${names} or a file: .npz .npy .csv, idx, a folder of images`,
+    cause,
+  });
+}
+
+/** A path's last part. */
+export function baseName(path: string): string {
   return path.replace(/^.*[\\/](?=.)/, '');
 }

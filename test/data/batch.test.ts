@@ -209,8 +209,19 @@ describe('makeBatch with built-in data', () => {
     expect(await complaint(named('mnits'), [input('x', ['N', 784])])).toBe(
       '--data: there is no built-in data set "mnits"; did you mean "mnist"?',
     );
-    expect(await complaint(named('zzz'), [])).toMatch(/data sets: mnist, circles, spirals, blobs$/);
-    expect(listDataSets().map((set) => set.name)).toEqual(['mnist', 'circles', 'spirals', 'blobs']);
+    expect(await complaint(named('zzz'), [])).toMatch(
+      /data sets: mnist, circles, spirals, blobs, adding, copy, mnist-rows, mnist-pixels$/,
+    );
+    expect(listDataSets().map((set) => set.name)).toEqual([
+      'mnist',
+      'circles',
+      'spirals',
+      'blobs',
+      'adding',
+      'copy',
+      'mnist-rows',
+      'mnist-pixels',
+    ]);
   });
 
   it("draws as many classes as the model's output tells apart", async () => {
