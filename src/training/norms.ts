@@ -20,12 +20,7 @@ const safe: Partial<Record<DataType, readonly [number, number]>> = {
 export function l2Norms(g: GraphBuilder, values: readonly Value[]): Value {
   const type = values[0]!.type;
   const [low, high] = safe[type] ?? [0, Number.POSITIVE_INFINITY];
-  const all = (X: Value, op: string, b = g) =>
-    b.reshape(X.shape.length === 0 ? b.unary('Abs', X) : b.reduce(op, X, range(X.shape.length)), [1]);
-  const squares = g.concat(
-    values.map((X) => (X.shape.length === 0 ? g.reshape(g.mul(X, X), [1]) : all(X, 'ReduceSumSquare'))),
-    0,
-  );
+  const squares = sumsOfSquares(g, values);
   const outside = g.or(
     g.less(g.reduce('ReduceMin', squares, [0], false), g.scalar(low, type)),
     g.greater(g.reduceMax(squares, [0], false), g.scalar(high, type)),
@@ -46,6 +41,27 @@ export function l2Norms(g: GraphBuilder, values: readonly Value[]): Value {
     else_branch: branch((b) => b.sqrt(squares)),
   };
   return g.add('If', [outside], [[type, [values.length]]], branches)[0]!;
+}
+
+/**
+ * Σ x² of each value, as one vector. Sums of values of one rank are joined before they are reshaped, then put back in
+ * order: one node per value, where a step takes less than a millisecond.
+ */
+function sumsOfSquares(g: GraphBuilder, values: readonly Value[]): Value {
+  const rankOf = (i: number) => values[i]!.shape.length;
+  const places = range(values.length);
+  const ranks = [...new Set(places.map(rankOf))].map(
+    (rank) => [rank, places.filter((i) => rankOf(i) === rank)] as const,
+  );
+  const square = (X: Value) =>
+    X.shape.length === 0 ? g.mul(X, X) : g.reduce('ReduceSumSquare', X, range(X.shape.length));
+  const joined = ranks.map(([rank, members]) => {
+    const squares = members.map((i) => square(values[i]!));
+    return g.reshape(g.concat(rank === 0 ? squares.map((X) => g.reshape(X, [1])) : squares, 0), [members.length]);
+  });
+  const order = ranks.flatMap(([, members]) => members);
+  if (order.every((value, i) => value === i)) return g.concat(joined, 0);
+  return g.gather(g.concat(joined, 0), g.ints(places.map((i) => order.indexOf(i))), 0);
 }
 
 /** ‖X‖₂ over axes, which stay with size 1: m √(Σ (X/m)²) with m = max |X|, so that no square under- or overflows. */
