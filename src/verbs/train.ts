@@ -1,28 +1,15 @@
-import type { BatchRequest } from '../data/index.ts';
-import { fixedBatchOf } from '../data/index.ts';
-import { UsageError } from '../graph/errors.ts';
+import { type BatchRequest, fixedBatchOf } from '../data/index.ts';
 import type { Model } from '../graph/graph.ts';
 import { findParameters } from '../graph/parameters.ts';
-import type { Tensor } from '../graph/tensor.ts';
-import { toFloat64 } from '../graph/tensor.ts';
+import { type Tensor, toFloat64 } from '../graph/tensor.ts';
 import type { ReportSubject } from '../report/subject.ts';
 import { bindShapes } from '../runtime/bind.ts';
-import type { Runtime } from '../runtime/runtime.ts';
-import type { Clipping } from '../training/clipping.ts';
 import { Evaluator } from '../training/evaluate.ts';
 import { type Fault, FaultWatch } from '../training/fault.ts';
 import { inferenceForm, separateStatistics, withState } from '../training/inference-form.ts';
-import {
-  type CheckpointEvent,
-  type EpochEvent,
-  type LoopOptions,
-  type Progress,
-  type StepEvent,
-  trainLoop,
-} from '../training/loop.ts';
-import { attachLoss, type LossKind, type LossPlan, planLoss } from '../training/losses.ts';
+import { trainLoop } from '../training/loop.ts';
+import { attachLoss, planLoss } from '../training/losses.ts';
 import { attachMetrics, constantLoss } from '../training/metrics.ts';
-import type { OptimizerChoice } from '../training/optimizers/index.ts';
 import { buildTrainingStep, type TrainingStep } from '../training/step.ts';
 import { targetFor } from '../training/targets.ts';
 import { Trainer, type TrainingBatch } from '../training/trainer.ts';
@@ -30,119 +17,14 @@ import { diagnose } from './diagnose.ts';
 import { noteExport } from './export-notes.ts';
 import { lossKindOf } from './model-hints.ts';
 import { prepareForTraining } from './prepare.ts';
-import { type ScheduleChoice, scheduleOf } from './schedule-choice.ts';
-import type { TrainingData } from './training-data.ts';
+import { scheduleOf } from './schedule-choice.ts';
+import type { Inspected, TrainEvent } from './train-events.ts';
+import { batchSize, checkOptions, firstBatch, type TrainOptions, withoutFrozen } from './train-options.ts';
 import { type LayerNorms, layersOf, normsByLayer, type TrainedLayer } from './training-layers.ts';
 
-export interface TrainOptions {
-  readonly runtime: Runtime;
-  readonly data: TrainingData;
-  /** Default `auto`: what the model file says, else by looking at output and target. */
-  readonly loss?: LossKind | 'auto';
-  /** Name of the output to compute the loss from; default the first float output. */
-  readonly output?: string;
-  /** Rows of a batch; default the model file's own, else 32. */
-  readonly batch?: number;
-  /** Training ends at whichever comes first; default 10 epochs where neither is given. */
-  readonly epochs?: number;
-  readonly steps?: number;
-  /** Default the model file's own, else Adam, the choice that needs its learning rate tuned least. */
-  readonly optimizer?: OptimizerChoice;
-  readonly learningRate?: number;
-  readonly schedule?: ScheduleChoice;
-  readonly clipping?: Clipping;
-  /** Batches whose mean gradient makes one update, default 1. */
-  readonly microBatches?: number;
-  /** Parameters that stay as they are: names, or prefixes that end in `*`. */
-  readonly freeze?: readonly string[];
-  /** Of shuffling and dropout masks. */
-  readonly seed?: number;
-  /** Norms of gradients, weights and updates per layer, every step; default true. */
-  readonly monitor?: boolean;
-  /** Gradients, weights and activations themselves, every so many steps, the first included; default never. */
-  readonly inspectEvery?: number;
-  readonly checkpointEvery?: LoopOptions['checkpointEvery'];
-  /** What a checkpoint event held: training goes on as if it had never stopped. */
-  readonly resume?: { readonly progress: Progress; readonly tensors: ReadonlyMap<string, Tensor> };
-  readonly signal?: AbortSignal;
-}
+export type * from './train-events.ts';
+export type { TrainOptions } from './train-options.ts';
 
-/** What a run is, before its first step. */
-export interface TrainStartEvent {
-  readonly kind: 'start';
-  /** Steps done: more than 0 where a run goes on. */
-  readonly step: number;
-  readonly model: string;
-  readonly plan: LossPlan;
-  readonly data: {
-    readonly name: string;
-    readonly real: boolean;
-    readonly training?: number;
-    readonly validation: number;
-  };
-  readonly batch: number;
-  readonly stepsPerEpoch: number | undefined;
-  /** Steps until the end; undefined where the data's rows are not counted. */
-  readonly steps: number | undefined;
-  readonly optimizer: string;
-  readonly learningRate: number;
-  /** From input to output: in the order of step events' layers. */
-  readonly layers: readonly TrainedLayer[];
-  /** Numbers that are trained. */
-  readonly parameters: number;
-  readonly seed: number;
-  readonly runtime: string;
-  /** What was assumed on the way, in sentences. */
-  readonly notes: readonly string[];
-}
-
-export interface TrainStepEvent extends Omit<StepEvent, 'gradientNorms' | 'weightNorms' | 'updateNorms' | 'inspected'> {
-  /** ‖∂L/∂w‖ over all parameters before clipping, where monitored. */
-  readonly gradientNorm?: number;
-  readonly layers: readonly LayerNorms[];
-  readonly inspected?: Inspected;
-}
-
-/** Tensors of one step, to be read before the next is asked for. */
-export interface Inspected {
-  /** Parameter → its gradient before clipping. */
-  readonly gradients: ReadonlyMap<string, Tensor>;
-  /** Parameter → its value after the update. */
-  readonly weights: ReadonlyMap<string, Tensor>;
-  /** Layer → what it passes on. */
-  readonly activations: ReadonlyMap<string, Tensor>;
-}
-
-export interface TrainFaultEvent {
-  readonly kind: 'fault';
-  readonly step: number;
-  readonly fault: Fault;
-  /** Layers, nearest the cause first. */
-  readonly where: readonly string[];
-  /** The network as it was before the step, on the step's own batch. */
-  readonly report: ReportSubject;
-}
-
-export interface TrainEndEvent {
-  readonly kind: 'end';
-  readonly step: number;
-  readonly epoch: number;
-  readonly reason: 'done' | 'aborted' | 'fault';
-  /** The trained model as it is used: batch normalization by running statistics, dropout off. */
-  readonly model: Model;
-  /** The same as it trains: for a diagnosis, or to go on elsewhere. */
-  readonly trainingModel: Model;
-}
-
-export type TrainEvent =
-  | TrainStartEvent
-  | TrainStepEvent
-  | EpochEvent
-  | CheckpointEvent
-  | TrainFaultEvent
-  | TrainEndEvent;
-
-const BATCH = 32;
 /** Scoring needs no gradients: larger batches cost no memory that matters. */
 const EVALUATION_BATCH = 256;
 const EPOCHS = 10;
@@ -314,15 +196,6 @@ async function assemble(model: Model, options: TrainOptions & { batch: number; s
 
 type InspectedStep = Extract<Awaited<ReturnType<typeof assemble>>['inspect'], object>;
 
-async function firstBatch(data: TrainingData, batch: number): Promise<TrainingBatch> {
-  for await (const first of data.batches({ batch })) return first;
-  throw new UsageError(`a batch of ${batch} rows cannot be filled`, {
-    code: 'too-few-rows',
-    where: '--batch',
-    hint: `there are ${data.size === undefined ? 'fewer' : data.count('training')} rows to train on`,
-  });
-}
-
 function readInspected(outputs: ReadonlyMap<string, Tensor>, inspect: InspectedStep, trainer: Trainer): Inspected {
   const state = trainer.state();
   const named = (names: Iterable<readonly [string, string]>) =>
@@ -361,56 +234,7 @@ function placesOf(
   return [...new Set(names)];
 }
 
-function withoutFrozen(all: readonly string[], frozen: readonly string[]): string[] {
-  const matches = (pattern: string, name: string) =>
-    pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
-  for (const pattern of frozen) {
-    if (all.some((name) => matches(pattern, name))) continue;
-    throw new UsageError(`no parameter is called "${pattern}"`, {
-      code: 'unknown-parameter',
-      where: '--freeze',
-      hint: `the model's parameters: ${all.slice(0, 8).join(', ')}${all.length > 8 ? ', …' : ''}`,
-    });
-  }
-  return all.filter((name) => !frozen.some((pattern) => matches(pattern, name)));
-}
-
-function batchSize({ batch }: TrainOptions, model: Model, fixed: number | undefined, rows: number | undefined): number {
-  if (fixed !== undefined && batch !== undefined && batch !== fixed) {
-    throw new UsageError(`the model fixes its batch at ${fixed}, not ${batch}`, {
-      code: 'batch-size',
-      where: '--batch',
-      hint: 'leave --batch away, or export the model with a dynamic batch axis',
-    });
-  }
-  const wanted = fixed ?? batch ?? model.training?.batch ?? BATCH;
-  return batch === undefined && fixed === undefined && rows !== undefined && rows > 0 ? Math.min(wanted, rows) : wanted;
-}
-
 function noteStep({ disconnected }: TrainingStep): string[] {
   if (disconnected.length === 0) return [];
   return [`no path leads from the loss to ${disconnected.join(', ')}: they stay as they are`];
-}
-
-function checkOptions(options: TrainOptions): void {
-  const counts = [
-    ['batch', options.batch],
-    ['epochs', options.epochs],
-    ['steps', options.steps],
-    ['inspectEvery', options.inspectEvery],
-  ] as const;
-  for (const [name, value] of counts) {
-    if (value === undefined || (Number.isInteger(value) && value >= 1)) continue;
-    throw new UsageError(`${name} is ${value}`, {
-      code: 'option-value',
-      hint: 'expected a whole number of at least 1',
-    });
-  }
-  const { learningRate } = options;
-  if (learningRate === undefined || (learningRate > 0 && Number.isFinite(learningRate))) return;
-  throw new UsageError(`the learning rate is ${learningRate}`, {
-    code: 'option-value',
-    where: '--lr',
-    hint: 'expected a number above 0, such as 0.01',
-  });
 }

@@ -13,8 +13,7 @@ describe('gradient-doctor', () => {
     expect(stdout).toContain('diagnose');
     expect(stdout).toContain('Examples:');
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
-    for (const unfinished of ['treat', 'train', 'watch'])
-      expect(stdout).not.toMatch(new RegExp(`^  ${unfinished}`, 'm'));
+    for (const unfinished of ['treat', 'watch']) expect(stdout).not.toMatch(new RegExp(`^  ${unfinished}`, 'm'));
   });
 
   it('loads the runtime only when it is needed', async () => {
@@ -22,7 +21,13 @@ describe('gradient-doctor', () => {
     const test = `Object.keys(require.cache).some((path) => path.includes('onnxruntime-node'))`;
     writeFileSync(preload, `process.on('exit', () => process.stderr.write('runtime: ' + ${test}));`);
     const env = { NODE_OPTIONS: `--require ${preload}` };
-    for (const args of [['--help'], ['--version'], ['diagnose', '--help'], ['diagnose', relu, '--batch', '0']]) {
+    for (const args of [
+      ['--help'],
+      ['--version'],
+      ['diagnose', '--help'],
+      ['train', '--help'],
+      ['diagnose', relu, '--batch', '0'],
+    ]) {
       expect((await runCli(args, env)).stderr).toMatch(/runtime: false$/);
     }
     expect((await runCli(['diagnose', relu, '--batch', '4'], env)).stderr).toBe('runtime: true');
@@ -41,6 +46,15 @@ describe('gradient-doctor', () => {
       expect(stdout).toContain(option);
     }
     for (const option of ['--optimizer', '--lr', '--format', '--output', '--check', '--all-layers', '--threads']) {
+      expect(stdout).toContain(option);
+    }
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  it('shows every option of train in 80 columns', async () => {
+    const { code, stdout } = await runCli(['help', 'train']);
+    expect(code).toBe(0);
+    for (const option of ['--epochs', '--steps', '--validation', '--schedule', '--clip-norm', '--resume', '--force']) {
       expect(stdout).toContain(option);
     }
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);

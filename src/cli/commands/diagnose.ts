@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { listDataSets } from '../../data/data-sets.ts';
 import type { ReportSubject } from '../../report/subject.ts';
 import { type LossKind, lossKinds } from '../../training/losses.ts';
 import { optimizers } from '../../training/optimizers/index.ts';
+import { dataSetsHelp } from '../data-sets-help.ts';
 import { collect, oneOf, positiveNumber, wholeNumber } from '../options.ts';
 import { checkOutput, type OutputOptions, terminalOptions, writeResult } from '../output.ts';
 import { Progress } from '../progress.ts';
@@ -34,9 +34,7 @@ const description =
   'says where it vanishes or explodes, why, and what to try.';
 
 const examples = `
-Data sets: ${listDataSets()
-  .map(({ name }) => name)
-  .join(', ')}.
+${dataSetsHelp()}
 
 Examples:
   gradient-doctor diagnose model.onnx --data mnist

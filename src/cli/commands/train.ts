@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { listDataSets } from '../../data/data-sets.ts';
 import { suggest } from '../../graph/did-you-mean.ts';
 import { UsageError } from '../../graph/errors.ts';
 import type { Model } from '../../graph/graph.ts';
@@ -9,6 +8,7 @@ import { type LossKind, lossKinds } from '../../training/losses.ts';
 import { optimizers } from '../../training/optimizers/index.ts';
 import { type ScheduleChoice, scheduleKinds } from '../../verbs/schedule-choice.ts';
 import type { TrainEvent, TrainOptions } from '../../verbs/train.ts';
+import { dataSetsHelp } from '../data-sets-help.ts';
 import { collect, fractionNumber, nonNegativeNumber, oneOf, positiveNumber, wholeNumber } from '../options.ts';
 import { describeRun, TrainingProgress } from '../training-progress.ts';
 
@@ -60,24 +60,23 @@ const description =
   'Stops where the numbers break or the loss diverges, and says where that began.';
 
 const examples = `
-Data sets: ${listDataSets()
-  .map(({ name }) => name)
-  .join(', ')}.
-Schedules: ${scheduleKinds.join(', ')}; with numbers: step:10:0.1 (every 10 epochs to a tenth),
-exponential:0.95 (each epoch), cosine:0.01 (down to a hundredth), plateau:5:0.5 (patience, factor).
+${dataSetsHelp()}
+Schedules: ${scheduleKinds.join(', ')};
+with numbers: step:10:0.1 (every 10 epochs to a tenth), exponential:0.95 (each
+epoch), cosine:0.01 (down to a hundredth), plateau:5:0.5 (patience, factor).
 
 Examples:
   gradient-doctor train network.yaml --data mnist --epochs 15 --validation 0.2
-  gradient-doctor train model.onnx --data train.npz --optimizer adamw --lr 3e-4 \\
-      --schedule cosine --warm-up 500 --clip-norm 1 --out runs/first
-  gradient-doctor train model.onnx --out runs/first --resume      goes on exactly
+  gradient-doctor train model.onnx --data train.npz --out runs/first \\
+      --optimizer adamw --lr 3e-4 --schedule cosine --warm-up 500 --clip-norm 1
+  gradient-doctor train model.onnx --out runs/first --resume     goes on exactly
   gradient-doctor train model.onnx --out runs/first --resume --epochs 30
   tensorboard --logdir runs
 
-A run folder holds the trained model (model.onnx), config.json, TensorBoard's event files,
-metrics.jsonl and checkpoints.
+A run folder holds the trained model (model.onnx), config.json, TensorBoard's
+event files, metrics.jsonl and checkpoints.
 
-Exit code: 0 done, 1 --check and training stopped on a fault, 2 unusable input or usage,
+Exit code: 0 done, 1 --check and a fault, 2 unusable input or usage,
 130 interrupted with everything saved.`;
 
 /** Declares `train <model>`. */
