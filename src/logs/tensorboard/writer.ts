@@ -29,8 +29,10 @@ export class EventLog {
     this.#form = form;
     this.#now = now;
     this.add({ wallTime: now(), step: restartAt ?? 0, fileVersion: FILE_VERSION });
-    // TensorBoard drops orphaned steps at a SessionLog.START (torch.utils.tensorboard, purge_step).
-    if (restartAt !== undefined) this.add({ wallTime: now(), step: restartAt, restart: true });
+    if (restartAt === undefined) return;
+    // TensorBoard drops orphaned steps at a SessionLog.START, but takes the first one it sees for the beginning of the
+    // run (plugin_event_accumulator.py, _CheckForRestartAndMaybePurge): hence two.
+    for (let i = 0; i < 2; i++) this.add({ wallTime: now(), step: restartAt, restart: true });
   }
 
   /** Bytes that wait to be taken. */

@@ -65,8 +65,10 @@ describe('a run that is killed', () => {
     expect(folder.checkpoint!.step).toBe(saved);
     await folder.close();
     expect(await loggedSteps(path)).toEqual({ events: upTo(saved), metrics: upTo(saved) });
-    // Two checkpoints, no half-written one.
-    expect(readdirSync(join(path, 'checkpoint')).length).toBe(2);
+    // No half-written one; a third when it was killed before the oldest was removed.
+    const kept = readdirSync(join(path, 'checkpoint'));
+    expect(kept.filter((name) => !/^step-\d{12}\.safetensors$/.test(name))).toEqual([]);
+    expect([2, 3]).toContain(kept.length);
   }, 60_000);
 
   /** The last step the run said it had saved. */
