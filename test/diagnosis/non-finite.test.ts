@@ -52,6 +52,7 @@ describe('non-finite', () => {
     const parameter = (await examine(broken)).diagnosis.findings[0]!;
     expect(parameter).toMatchObject({ rule: 'non-finite', evidence: { firstIn: 'parameter', nan: 1 } });
     expect(parameter.where[0]).toBe('hidden.1.weight');
+    expect(parameter.remedies.map(({ id }) => id)).not.toContain('guard-operator');
 
     const x = tensorOf(
       'float32',

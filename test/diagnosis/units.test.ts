@@ -24,6 +24,26 @@ describe('dead-units', () => {
   });
 });
 
+it('blames weights that are all zero, not biases, for dead units', async () => {
+  const remedyOf = async (options: { gain?: number; bias?: number }) =>
+    (await findingsOf('dead-units', mlp({ depth: 3, activation: 'Relu', ...options })))[0]!.remedies[0]!.id;
+  expect(await remedyOf({ gain: 0 })).toBe('randomize-init');
+  expect(await remedyOf({ bias: -40 })).toBe('zero-biases');
+});
+
+it('says nothing of units in which NaN stands: no comparison with it is true', async () => {
+  for (const activation of ['Relu', 'Tanh'] as const) {
+    const broken = mlp({ depth: 4, activation, gain: Math.SQRT2 });
+    const weights = broken.graph.initializers.get('hidden.2.weight')!;
+    broken.graph.initializers.set('hidden.2.weight', {
+      ...weights,
+      data: (weights.data as Float32Array).map((x, i) => (i === 5 ? Number.NaN : x)),
+    });
+    const { diagnosis } = await examine(broken);
+    expect(diagnosis.findings.map(({ rule }) => rule)).toEqual(['non-finite']);
+  }
+});
+
 describe('saturated-units', () => {
   it('is found where weights drive tanh to its ends', async () => {
     const findings = await findingsOf('saturated-units', mlp({ depth: 4, activation: 'Tanh', gain: 10 }));

@@ -1,4 +1,5 @@
-import type { FlowValue } from '../../flow/profile.ts';
+import type { FlowProfile, FlowValue } from '../../flow/profile.ts';
+import { hasNonFinite } from '../../flow/statistics.ts';
 import { sizeOf } from '../../graph/tensor.ts';
 import type { Case, DiagnosisRule, Finding } from '../finding.ts';
 import { hints } from '../remedy-hints.ts';
@@ -13,7 +14,10 @@ export const deadUnits: DiagnosisRule = {
   id: 'dead-units',
   summary: 'units that are inactive for every sample',
   check({ profile, attribution }: Case): Finding[] {
-    const layers = profile.values.filter((value) => value.op === 'Relu' && value.units !== undefined);
+    // A comparison with NaN is false: that is no silence, and non-finite says what it is.
+    const layers = profile.values.filter(
+      (value) => value.op === 'Relu' && value.units !== undefined && !isBroken(value),
+    );
     const sick = layers.filter((value) => chances(value) >= FEWEST_CHANCES && fraction(value) > WARNING_FRACTION);
     if (sick.length === 0) return [];
     const whole = sick.filter((value) => fraction(value) === 1);
@@ -22,6 +26,7 @@ export const deadUnits: DiagnosisRule = {
     const worst = [...sick].sort((a, b) => fraction(b) - fraction(a));
     const named = worst.slice(0, 3).map(labelOf).join(', ');
     const top = worst[0]!;
+    const unset = hasZeroWeights(profile, whole);
     return [
       {
         rule: 'dead-units',
@@ -29,8 +34,9 @@ export const deadUnits: DiagnosisRule = {
         title: fatal
           ? `every unit of ${labelOf(whole[0]!)} is dead: no gradient passes`
           : `${top.units!.dead} of ${top.units!.units} units of ${labelOf(top)} are dead for all ${profile.seen.batch} samples`,
-        explanation:
-          'A ReLU whose input is never positive has derivative 0 for every sample: its weights receive no gradient and stay as they are.',
+        explanation: unset
+          ? 'The weights before it are all zero, so its input is 0 and its derivative too: no gradient will ever move them.'
+          : 'A ReLU whose input is never positive has derivative 0 for every sample: its weights receive no gradient and stay as they are.',
         where: worst.map((value) => value.layer || value.name),
         basis: `${top.units!.dead} of ${top.units!.units} units never active in ${chances(top)} chances each; a warning above half (SageMaker Debugger), an error where nothing passes`,
         evidence: {
@@ -44,11 +50,23 @@ export const deadUnits: DiagnosisRule = {
         causes: [
           { kind: 'activation-derivative', decades: fatal ? Number.NEGATIVE_INFINITY : decadesOf(top), share: 1 },
         ],
-        remedies: hints('zero-biases', 'use-leaky-relu', 'use-he-init', 'reduce-learning-rate'),
+        remedies: unset
+          ? hints('randomize-init', 'use-he-init')
+          : hints('zero-biases', 'use-leaky-relu', 'use-he-init', 'reduce-learning-rate'),
       },
     ];
   },
 };
+
+function isBroken({ value, gradient }: FlowValue): boolean {
+  return hasNonFinite(value) || hasNonFinite(gradient);
+}
+
+/** Whether a dead layer's weights are zero: then neither biases nor the activation are what is wrong. */
+function hasZeroWeights({ parameters }: FlowProfile, dead: readonly FlowValue[]): boolean {
+  const layers = new Set(dead.map(({ layer }) => layer));
+  return parameters.some(({ layer, shape, value }) => layers.has(layer) && shape.length >= 2 && value.maxAbs === 0);
+}
 
 function fraction({ units }: FlowValue): number {
   return units!.dead / units!.units;

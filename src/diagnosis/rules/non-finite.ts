@@ -1,6 +1,6 @@
 import type { FlowParameter, FlowValue } from '../../flow/profile.ts';
 import { hasNonFinite, type NonFiniteCounts } from '../../flow/statistics.ts';
-import type { Case, DiagnosisRule, Finding } from '../finding.ts';
+import type { Case, DiagnosisRule, Finding, RemedyHint } from '../finding.ts';
 import { hints } from '../remedy-hints.ts';
 
 /** NaN or infinity in the loss or the gradients, traced to the first operator that produced it. */
@@ -24,13 +24,20 @@ export const nonFinite: DiagnosisRule = {
         basis: `any NaN or infinity in the loss or a gradient is an error; loss ${profile.loss}; ${profile.seen.batch} samples`,
         evidence: { loss: profile.loss, firstIn: source.pass, ...source.counts, parametersAffected: affected.length },
         causes: [],
-        remedies:
-          source.pass === 'input'
-            ? hints('check-data')
-            : hints('guard-operator', 'check-data', 'reduce-learning-rate', 'clip-gradient-norm'),
+        remedies: remedies[source.pass],
       },
     ];
   },
+};
+
+const unguarded = hints('guard-operator', 'check-data', 'reduce-learning-rate', 'clip-gradient-norm');
+const remedies: Record<FirstSource['pass'], readonly RemedyHint[]> = {
+  input: hints('check-data'),
+  // The operators are innocent: an update, or whatever wrote the file, has left it there.
+  parameter: hints('reduce-learning-rate', 'clip-gradient-norm', 'check-data'),
+  forward: unguarded,
+  backward: unguarded,
+  loss: unguarded,
 };
 
 interface FirstSource {
