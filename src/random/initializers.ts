@@ -21,7 +21,7 @@ export type Initialization =
   | { readonly scheme: 'uniform'; readonly low: number; readonly high: number }
   | { readonly scheme: 'normal' | 'truncated-normal'; readonly mean: number; readonly std: number }
   | { readonly scheme: ScaledScheme; readonly gain?: number; readonly mode?: FanMode }
-  | { readonly scheme: 'orthogonal' | 'identity'; readonly gain?: number };
+  | { readonly scheme: 'orthogonal' | 'delta-orthogonal' | 'identity'; readonly gain?: number };
 
 /** Connections into and out of one unit. */
 export interface Fans {
@@ -78,6 +78,7 @@ const plain: Initialization[] = [
   { scheme: 'truncated-normal', mean: 0, std: 0.05 },
   { scheme: 'uniform', low: -0.05, high: 0.05 },
   { scheme: 'orthogonal' },
+  { scheme: 'delta-orthogonal' },
   { scheme: 'identity' },
   ...(Object.keys(scalings) as ScaledScheme[]).map((scheme) => ({ scheme })),
 ];
@@ -141,6 +142,8 @@ export function initialize(
       const rows = dims[0] ?? 1;
       return orthogonalMatrix(rows, values.length / rows, random).map((x) => gain * x);
     }
+    case 'delta-orthogonal':
+      return deltaOrthogonal(values, dims, groups, random, initialization.gain ?? 1);
     case 'identity':
       return identity(values, dims, groups, initialization.gain ?? 1);
     default: {
@@ -156,11 +159,37 @@ function fanOf({ fanIn, fanOut }: Fans, mode: FanMode): number {
   return mode === 'fan-in' ? fanIn : mode === 'fan-out' ? fanOut : (fanIn + fanOut) / 2;
 }
 
+/**
+ * Xiao et al. 2018, algorithm 2: an orthogonal matrix at the kernel's centre, zeros elsewhere. Where a group has at least
+ * as many channels out as in, a convolution of stride 1 keeps every input's norm. A matrix is just orthogonal.
+ */
+function deltaOrthogonal(
+  values: Float64Array,
+  dims: readonly number[],
+  groups: number,
+  random: Random,
+  gain: number,
+): Float64Array {
+  const [out = 1, into = 1, ...kernel] = dims;
+  const taps = sizeOf(kernel);
+  const centre = centreOf(kernel);
+  for (let o = 0; o < out; o += out / groups) {
+    const matrix = orthogonalMatrix(out / groups, into, random);
+    for (let i = 0; i < matrix.length; i++) values[(o * into + i) * taps + centre] = gain * matrix[i]!;
+  }
+  return values;
+}
+
+/** Offset of a kernel's middle tap. */
+function centreOf(kernel: readonly number[]): number {
+  return kernel.reduce((offset, size) => offset * size + Math.floor(size / 2), 0);
+}
+
 /** Ones on the diagonal; in a kernel, at its centre, so that each channel of a group passes unchanged. */
 function identity(values: Float64Array, dims: readonly number[], groups: number, gain: number): Float64Array {
   const [out = 1, into = 1, ...kernel] = dims;
   const taps = sizeOf(kernel);
-  const centre = kernel.reduce((offset, size) => offset * size + Math.floor(size / 2), 0);
+  const centre = centreOf(kernel);
   const perGroup = out / groups;
   for (let o = 0; o < out; o++) {
     const i = o % perGroup;

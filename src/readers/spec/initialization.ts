@@ -24,6 +24,7 @@ const kinds: Record<string, OptionSet> = {
   'truncated-normal': gaussian,
   uniform: { main: 'limit', options: { limit: positive.optional(), low: number.optional(), high: number.optional() } },
   orthogonal: gainOnly,
+  'delta-orthogonal': gainOnly,
   identity: gainOnly,
   ...Object.fromEntries(
     initializationNames.filter((name) => /^(glorot|he|lecun)-/.test(name)).map((name) => [name, scaled]),
