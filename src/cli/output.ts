@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { DataError, UsageError } from '../graph/errors.ts';
 import type { TerminalOptions } from '../report/page.ts';
 
 /** Where a result goes. */
@@ -13,21 +14,22 @@ export interface OutputOptions {
 export function guardStreams(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      process.exit();
+      if (error.code === 'EPIPE') process.exit();
+      throw new DataError(`cannot be written: ${error.message}`, { code: 'stream', where: 'the result' });
     });
   }
 }
 
-/** Refuses a result file that exists before any work is done for it. Throws DataError. */
+/** Refuses a result file that exists before any work is done for it. Throws DataError, UsageError. */
 export async function checkOutput({ output, force = false }: OutputOptions): Promise<void> {
+  if (output === '') throw new UsageError('"" names no file', { code: 'option-value', where: '--output' });
   if (output === undefined || force) return;
   const { access } = await import('node:fs/promises');
   const exists = await access(output).then(
     () => true,
     () => false,
   );
-  if (exists) throw await alreadyExists(output);
+  if (exists) throw alreadyExists(output);
 }
 
 /** Writes a result to standard output, or whole to a file or not at all. Throws DataError when it cannot. */
@@ -46,7 +48,7 @@ export async function writeResult(text: string, { output, force = false }: Outpu
   try {
     await writeFileSafely(output, text, { overwrite: force });
   } catch (error) {
-    throw (error as { code?: string }).code === 'file-exists' ? await alreadyExists(output) : error;
+    throw (error as { code?: string }).code === 'file-exists' ? alreadyExists(output) : error;
   } finally {
     process.off('SIGINT', interrupt);
   }
@@ -54,10 +56,10 @@ export async function writeResult(text: string, { output, force = false }: Outpu
   process.stderr.write(`written to ${resolve(output)}\n`);
 }
 
-/** What standard output can show. A file gets neither colour nor a narrower character set. */
+/** What standard output can show: some terminals say they have 0 columns. A file gets neither colour nor a narrower character set. */
 export function terminalOptions({ output }: OutputOptions): TerminalOptions {
   if (output !== undefined) return { columns: 80, colour: false, unicode: true };
-  return { columns: process.stdout.columns ?? 80, colour: wantsColour(process.env), unicode: hasUnicode(process.env) };
+  return { columns: process.stdout.columns || 80, colour: wantsColour(process.env), unicode: hasUnicode(process.env) };
 }
 
 /** NO_COLOR (no-color.org) wins over FORCE_COLOR, which wins over what the terminal is. */
@@ -73,7 +75,6 @@ function hasUnicode({ LC_ALL, LC_CTYPE, LANG, TERM }: NodeJS.ProcessEnv): boolea
   return TERM !== 'dumb' && !/^(C|POSIX)$|iso-?8859|ascii/i.test(locale);
 }
 
-async function alreadyExists(path: string): Promise<Error> {
-  const { DataError } = await import('../graph/errors.ts');
+function alreadyExists(path: string): DataError {
   return new DataError('already exists', { code: 'file-exists', where: path, hint: '--force overwrites it' });
 }

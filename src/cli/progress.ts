@@ -32,7 +32,7 @@ export class Progress {
   private show(): void {
     const elapsed = Date.now() - this.started;
     if (!this.enabled || elapsed < QUIET_MS || this.message === '') return;
-    const width = Math.max(10, (process.stderr.columns ?? 80) - 1);
+    const width = Math.max(10, (process.stderr.columns || 80) - 1);
     process.stderr.write(`\r\x1b[K${clean(`${this.message} (${Math.floor(elapsed / 1000)} s)`).slice(0, width)}`);
     this.shown = true;
   }

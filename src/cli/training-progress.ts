@@ -80,7 +80,7 @@ export class TrainingProgress {
       process.stderr.write(`${line}\n`);
       return;
     }
-    process.stderr.write(`\r\x1b[K${line.slice(0, Math.max(10, (process.stderr.columns ?? 80) - 1))}`);
+    process.stderr.write(`\r\x1b[K${line.slice(0, Math.max(10, (process.stderr.columns || 80) - 1))}`);
     this.onLine = true;
   }
 

@@ -110,4 +110,10 @@ describe('gradient-doctor diagnose', () => {
     const { stdout, stderr, code } = await runShell(`$CLI diagnose ${relu} --format json | head -1`);
     expect({ stdout, stderr, code }).toEqual({ stdout: '{\n', stderr: '', code: 0 });
   });
+
+  it.skipIf(!existsSync('/dev/full'))('says in one line that its result could not be written', async () => {
+    const { stderr, code } = await runShell(`$CLI diagnose ${relu} --batch 4 > /dev/full`);
+    expect(stderr).toMatch(/^gradient-doctor: the result: cannot be written: ENOSPC.*\n$/);
+    expect(code).toBe(2);
+  });
 });

@@ -71,6 +71,7 @@ describe('unusable usage or input', () => {
   it.each<[string, string[], RegExp]>([
     ['an unknown command', ['diagnoze'], /unknown command 'diagnoze'; did you mean diagnose\?/],
     ['an unknown option', ['diagnose', relu, '--bacth', '3'], /unknown option '--bacth'; did you mean --batch\?/],
+    ['a result without a name', ['diagnose', relu, '-o', ''], /--output: "" names no file/],
     ['no model', ['diagnose'], /missing required argument 'model'; /],
     ['a second model', ['diagnose', relu, relu], /too many arguments/],
     ['a batch of 0', ['diagnose', relu, '--batch', '0'], /--batch: "0" .*; expected a whole number from 1 to 1000000$/],
