@@ -1,6 +1,9 @@
+import { isDataSet } from './data/index.ts';
+import { UsageError } from './graph/errors.ts';
 import type { Model } from './graph/graph.ts';
 import { readModelSource } from './readers/index.ts';
 import type { ReportSubject } from './report/subject.ts';
+import { diskFiles } from './runtime/node/data-files.ts';
 import { openSource, readBytes } from './runtime/node/files.ts';
 import { loadDigit } from './runtime/node/mnist-files.ts';
 import { nodeRuntime } from './runtime/node/onnxruntime.ts';
@@ -12,6 +15,7 @@ import {
   differentiate as differentiateWith,
 } from './verbs/differentiate.ts';
 import { vocabularies } from './verbs/model-hints.ts';
+import { openData as openDataSet } from './verbs/open-data.ts';
 import { type DataNames, requestBatch } from './verbs/request-batch.ts';
 import { type TrainEvent, type TrainOptions, train as trainWith } from './verbs/train.ts';
 import { openTrainingData, type TrainingData } from './verbs/training-data.ts';
@@ -75,7 +79,7 @@ export async function differentiate(
 
 /** What to train on, by name. */
 export interface NodeDataOptions extends DataNames {
-  /** Rows taken in all; default what there is. */
+  /** Rows of a built-in data set; default what there is. */
   readonly samples?: number;
   /** Part of the rows that is kept apart to score on; default none. */
   readonly validation?: number;
@@ -83,18 +87,27 @@ export interface NodeDataOptions extends DataNames {
   readonly seed?: number;
 }
 
-/** Rows for a model to train on: a built-in data set, files, or made-up inputs. Throws DataError, UsageError. */
+/**
+ * Rows for a model to train on, as a stream of batches: a built-in data set, .npy and idx files read where they lie, a
+ * .csv, a .npz, a folder of images; made-up inputs where nothing is named. Throws DataError, UsageError.
+ */
 export async function openData(model: Model, options: NodeDataOptions = {}): Promise<TrainingData> {
   const { data, inputs, target, samples, validation, seed = model.training?.seed } = options;
   const feeds = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
-  return openTrainingData(await requestBatch({ data, inputs, target }, feeds, readBytes), feeds, {
-    samples,
-    validation,
-    seed,
-    output: model.graph.outputs[0],
-    vocabulary: vocabularies(model, feeds),
-    loadDigits: loadDigit,
-  });
+  const output = model.graph.outputs[0];
+  if (data === undefined && inputs === undefined && target === undefined) {
+    const settings = { samples, validation, seed, output, vocabulary: vocabularies(model, feeds) };
+    return openTrainingData({ kind: 'none' }, feeds, settings);
+  }
+  if (samples !== undefined && (data === undefined || !isDataSet(data))) {
+    throw new UsageError('of files all rows are taken', {
+      code: 'samples',
+      where: '--samples',
+      hint: 'it counts the rows of built-in data sets',
+    });
+  }
+  const settings = { validation, seed, output, rows: samples, files: diskFiles, loadDigits: loadDigit };
+  return openDataSet({ data, inputs, target }, feeds, settings);
 }
 
 /** Options of `train` in Node: the runtime has a default, and data may be named instead of given. */
@@ -116,5 +129,9 @@ export async function* train(model: Model | string, options: NodeTrainOptions = 
     typeof data === 'object'
       ? data
       : await openData(read, { data, inputs, target, samples, validation, seed: rest.seed });
-  yield* trainWith(read, { ...rest, runtime, data: rows });
+  try {
+    yield* trainWith(read, { ...rest, runtime, data: rows });
+  } finally {
+    if (rows !== data) await rows.close();
+  }
 }

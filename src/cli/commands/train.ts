@@ -85,10 +85,10 @@ export function configure(command: Command): void {
   command
     .description(description)
     .argument('<model>', 'an ONNX model (.onnx) or a network in a few lines (.yaml, .json)')
-    .option('--data <name|file>', 'a built-in data set, or a .npz, .npy or .csv file')
+    .option('--data <name|file>', 'a built-in data set; a .npz, .npy, .csv or idx file; a folder of images')
     .option('--input <[name=]file>', 'a .npy array for a model input; repeat for several inputs', collect)
     .option('--target <file>', 'a .npy array of labels or values for --input')
-    .option('--samples <n>', 'rows taken in all (default: all there are)', whole('--samples'))
+    .option('--samples <n>', 'rows of a built-in data set (default: all there are)', whole('--samples'))
     .option('--validation <part>', 'part of the rows kept to score on (default: 0)', fractionNumber('--validation'))
     .option('--epochs <n>', 'passes over the data (default: 10)', whole('--epochs'))
     .option('--steps <n>', 'updates at most', whole('--steps'))
@@ -214,6 +214,7 @@ async function trainFile(path: string, given: Options & CallOptions): Promise<vo
     process.off('SIGTERM', stop);
     progress.end();
     await folder?.close();
+    await data.close();
   }
 }
 
