@@ -9,6 +9,7 @@ import { pruneGraph } from '../graph/prune.ts';
 import { renameNode } from '../graph/rename.ts';
 import { dependentOn } from '../graph/subgraphs.ts';
 import { type Tensor, tensorOf } from '../graph/tensor.ts';
+import { withoutAliases } from '../runtime/aliases.ts';
 import { bindShapes } from '../runtime/bind.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { attachLoss, type LossKind, type LossPlan, planLoss } from '../training/losses.ts';
@@ -111,7 +112,8 @@ export async function differentiate(model: Model, options: DifferentiateOptions)
   );
   return {
     ...said,
-    model: { ...model, graph, format: 'onnx' },
+    // The running statistics come out too: onnxruntime would write them over the weights they share memory with.
+    model: withoutAliases({ ...model, graph, format: 'onnx' }),
     loss: 'loss',
     gradients: new Map(wrt.filter((name) => backward.gradients.has(name)).map((name) => [name, `grad:${name}`])),
     disconnected: wrt.filter((name) => !backward.gradients.has(name)),

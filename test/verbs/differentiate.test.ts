@@ -8,7 +8,7 @@ import { measureTensor } from '../../src/flow/statistics.ts';
 import { consumers, type Graph } from '../../src/graph/graph.ts';
 import { encodeModel } from '../../src/graph/onnx/encode.ts';
 import { type Tensor, tensorOf } from '../../src/graph/tensor.ts';
-import { differentiate, readModel } from '../../src/node.ts';
+import { diagnose, differentiate, memorySource, nodeRuntime, readModel, readModelSource } from '../../src/node.ts';
 import { mlp } from '../helpers/networks.ts';
 
 const fixtures = join(dirname(fileURLToPath(import.meta.url)), '../fixtures/torch');
@@ -75,6 +75,44 @@ describe('differentiate', () => {
       expectLean(model.graph);
     },
   );
+
+  it('gives the same gradients run after run, batch normalization’s statistics notwithstanding', async () => {
+    const text = 'input: 12\nlayers: [{dense: 8}, batch-norm, relu, {dense: 8}, batch-norm, relu, {dense: 3}]\n';
+    const source = await readModelSource(memorySource('net.yaml', new TextEncoder().encode(text)));
+    const { model, target } = await differentiate(source, { size: 6 });
+    const session = await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 4 });
+    const x = new ort.Tensor(
+      'float32',
+      Float32Array.from({ length: 72 }, (_, i) => Math.sin(i * i)),
+      [6, 12],
+    );
+    const feeds = {
+      [session.inputNames[0]!]: x,
+      [target!]: new ort.Tensor('int64', BigInt64Array.from([0n, 1n, 2n, 0n, 1n, 2n]), [6]),
+    };
+    const runs = [await session.run(feeds), await session.run(feeds), await session.run(feeds)];
+    for (const name of session.outputNames) {
+      expect(Array.from(runs[1]![name]!.data as Float32Array), name).toEqual(
+        Array.from(runs[0]![name]!.data as Float32Array),
+      );
+      expect(Array.from(runs[2]![name]!.data as Float32Array), name).toEqual(
+        Array.from(runs[0]![name]!.data as Float32Array),
+      );
+    }
+    const { profile } = await diagnose(source, {
+      runtime: nodeRuntime(),
+      batch: {
+        kind: 'tensors',
+        from: 'test',
+        inputs: new Map([['', tensorOf('float32', [6, 12], x.data as Float32Array)]]),
+        target: tensorOf('int64', [6], [0, 1, 2, 0, 1, 2]),
+      },
+    });
+    for (const { name, gradient } of profile.parameters) {
+      const measured = Math.hypot(...(runs[0]![`grad:${name}`]!.data as Float32Array));
+      expect(Math.abs(measured - gradient.l2), name).toBeLessThan(1e-5 * Math.max(gradient.l2, 1e-1));
+    }
+  });
 
   it('asks only for what is wanted', async () => {
     const model = mlp({ depth: 10, activation: 'Relu' });
