@@ -2,8 +2,11 @@
 export {
   type Batch,
   type BatchDescription,
+  type BatchesOptions,
   type BatchRequest,
+  type DataSet,
   type DataSetInfo,
+  type DataSetOptions,
   listDataSets,
   makeBatch,
 } from './data/index.ts';
@@ -37,6 +40,7 @@ export { type LossKind, lossKinds } from './training/losses.ts';
 export { type OptimizerChoice, optimizers } from './training/optimizers/index.ts';
 export { type DiagnoseStepsOptions as DiagnoseOptions, diagnoseSteps as diagnose } from './verbs/diagnose-steps.ts';
 export { type DifferentiatedModel, type DifferentiateOptions, differentiate } from './verbs/differentiate.ts';
+export { tensorData } from './verbs/open-data.ts';
 export { type DataNames, requestBatch } from './verbs/request-batch.ts';
 export { type ScheduleChoice, scheduleKinds } from './verbs/schedule-choice.ts';
 export { type TrainEvent, type TrainOptions, train } from './verbs/train.ts';

@@ -3,6 +3,6 @@ import { wrap } from '../report/text.ts';
 
 /** The built-in data sets for a command's help, in lines of a terminal. */
 export function dataSetsHelp(): string {
-  const names = listDataSets().map(({ name }) => name);
+  const names = listDataSets().map(({ name, parameter }) => (parameter ? `${name}[:${parameter}]` : name));
   return wrap(`Data sets: ${names.join(', ')}.`, 80).join('\n');
 }

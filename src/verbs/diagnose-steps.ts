@@ -6,6 +6,7 @@ import { type Tensor, toFloat64 } from '../graph/tensor.ts';
 import { median } from '../report/numbers.ts';
 import type { FindingFate, LayerMovement, ReportSubject, StepsDescription } from '../report/subject.ts';
 import { type DiagnoseOptions, diagnose } from './diagnose.ts';
+import { initializeWeights } from './initial-weights.ts';
 import { vocabularies } from './model-hints.ts';
 import { prepareForTraining } from './prepare.ts';
 import { type TrainEndEvent, type TrainFaultEvent, type TrainStepEvent, train } from './train.ts';
@@ -24,8 +25,8 @@ const MOST_STEPS = 1_000_000;
  * many steps, measures the same batch again, and confirms or withdraws what it found.
  * Throws UserError (unusable model, data or options); never on NaN or infinities.
  */
-export async function diagnoseSteps(given: Model, options: DiagnoseStepsOptions): Promise<ReportSubject> {
-  const { steps = 0, onProgress = () => {}, ...rest } = options;
+export async function diagnoseSteps(stored: Model, options: DiagnoseStepsOptions): Promise<ReportSubject> {
+  const { steps = 0, onProgress = () => {}, init, ...others } = options;
   if (!Number.isSafeInteger(steps) || steps < 0 || steps > MOST_STEPS) {
     throw new UsageError(`${steps} training steps`, {
       code: 'option-value',
@@ -33,11 +34,14 @@ export async function diagnoseSteps(given: Model, options: DiagnoseStepsOptions)
       hint: `expected a whole number from 0 to ${MOST_STEPS}`,
     });
   }
+  // Once: what is trained is what was measured before.
+  const seed = options.seed ?? stored.training?.seed ?? 0;
+  const { model: given, notes } = await initializeWeights(stored, init, { ...options, seed });
+  const rest = { ...others, notes };
   const before = await diagnose(given, { ...rest, onProgress });
   if (steps === 0) return before;
   const { optimizer, learningRate } = before.probe.update;
   const batch = before.probe.batch.size;
-  const seed = options.seed ?? given.training?.seed ?? 0;
   const inputs = given.graph.inputs.filter((input) => !given.graph.initializers.has(input.name));
   const request = options.batch ?? { kind: 'none' };
   const data = await openTrainingData(request, inputs, {

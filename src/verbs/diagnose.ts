@@ -12,6 +12,7 @@ import { attachLoss, floatOutputs, type LossKind, planLoss } from '../training/l
 import { optimizers } from '../training/optimizers/index.ts';
 import { targetFor } from '../training/targets.ts';
 import { noteExport } from './export-notes.ts';
+import { initializeWeights } from './initial-weights.ts';
 import { lossKindOf, vocabularies } from './model-hints.ts';
 import { prepareForMeasuring } from './prepare.ts';
 import { probeFlow } from './probe.ts';
@@ -25,6 +26,8 @@ export interface DiagnoseOptions {
   readonly loss?: LossKind | 'auto';
   /** Name of the output to compute the loss from; default the first float output. */
   readonly output?: string;
+  /** Weights to measure with: `keep` (default), a scheme drawn by seed (`he`, `normal:0.02`), or `lsuv`. */
+  readonly init?: string;
   /** Samples, default 64. */
   readonly size?: number;
   readonly seed?: number;
@@ -35,6 +38,8 @@ export interface DiagnoseOptions {
   readonly onProgress?: (message: string) => void;
   /** The command that reproduces the report. */
   readonly command?: string;
+  /** What was done to the model before, in sentences for the report. */
+  readonly notes?: readonly string[];
 }
 
 /**
@@ -42,9 +47,10 @@ export interface DiagnoseOptions {
  * Throws UserError (unusable model, data or options); never on NaN or infinities.
  */
 export async function diagnose(given: Model, options: DiagnoseOptions): Promise<ReportSubject> {
-  const runnable = keepRunnable(given, options.output);
+  const { runtime, seed = given.training?.seed ?? 0, onProgress = () => {} } = options;
+  const initial = await initializeWeights(given, options.init, { ...options, seed });
+  const runnable = keepRunnable(initial.model, options.output);
   const { model, notes } = prepareForMeasuring(runnable.model);
-  const { runtime, seed = model.training?.seed ?? 0, onProgress = () => {} } = options;
   const update = updateRule(model, options);
   const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
   const batch = await makeBatch(options.batch ?? { kind: 'none' }, inputs, {
@@ -99,7 +105,15 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
     probe: {
       batch: {
         ...batch.description,
-        notes: [...batch.description.notes, ...choice, ...runnable.notes, ...notes, ...noteExport(model, parameters)],
+        notes: [
+          ...(options.notes ?? []),
+          ...initial.notes,
+          ...batch.description.notes,
+          ...choice,
+          ...runnable.notes,
+          ...notes,
+          ...noteExport(model, parameters),
+        ],
       },
       lossKind: plan.kind,
       lossReason: kind === 'auto' ? plan.reason : `${kind}, ${options.loss === kind ? 'as asked' : 'as the file says'}`,

@@ -35,6 +35,13 @@ export function prepareForTraining(model: Model): PreparedModel {
   return { model: { ...model, graph }, notes };
 }
 
+/** The model with a name of its own for each tensor that was stored once with others because they were equal. */
+export function withOwnTensors(model: Model): Model {
+  const graph = cloneGraph(model.graph);
+  separateEqual(graph);
+  return { ...model, graph };
+}
+
 const isHalf = (type: Tensor['type'] | undefined) => type === 'float16' || type === 'bfloat16';
 
 function widenHalves(graph: Graph): boolean {

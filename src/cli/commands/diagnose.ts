@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { parseInitialization } from '../../random/parse-initialization.ts';
 import type { ReportSubject } from '../../report/subject.ts';
 import { type LossKind, lossKinds } from '../../training/losses.ts';
 import { optimizers } from '../../training/optimizers/index.ts';
@@ -15,6 +16,7 @@ interface Options extends OutputOptions {
   readonly modelOutput?: string;
   readonly batch?: number;
   readonly seed?: number;
+  readonly init?: string;
   readonly optimizer?: string;
   readonly lr?: number;
   readonly steps?: number;
@@ -42,9 +44,16 @@ Examples:
   gradient-doctor diagnose model.onnx --input ids=i.npy --input mask=m.npy
   gradient-doctor diagnose model.onnx --data train.csv --optimizer adam
   gradient-doctor diagnose model.onnx --data mnist --steps 10
+  gradient-doctor diagnose model.onnx --data adding:150 --init orthogonal
   gradient-doctor diagnose model.onnx --check --format json -o report.json
 
 Exit code: 0 done, 1 --check found an error, 2 unusable input or usage.`;
+
+/** Checks a scheme's name before anything is read. */
+function initial(text: string): string {
+  if (text !== 'keep' && text !== 'lsuv') parseInitialization(text, '--init', ['keep', 'lsuv']);
+  return text;
+}
 
 /** Declares `diagnose <model>`. */
 export function configure(command: Command): void {
@@ -58,6 +67,7 @@ export function configure(command: Command): void {
     .option('--model-output <name>', 'the output to compute the loss from (default: the first)')
     .option('--batch <n>', 'samples (default: 64)', wholeNumber('--batch', 1, 1_000_000))
     .option('--seed <n>', 'of everything random (default: 0)', wholeNumber('--seed', 0, LARGEST_SEED))
+    .option('--init <scheme>', 'weights: keep, lsuv, or drawn anew: he, glorot, orthogonal, … (default: keep)', initial)
     .option(
       '--optimizer <name>',
       `judge the size of its first step, and train --steps with it: ${optimizerNames.join(', ')}`,
@@ -91,6 +101,7 @@ async function diagnoseFile(path: string, options: Options): Promise<void> {
       output: options.modelOutput,
       size: options.batch,
       seed: options.seed,
+      init: options.init,
       optimizer: options.optimizer,
       learningRate: options.lr,
       steps: options.steps,
@@ -125,6 +136,7 @@ function commandOf(path: string, options: Options): string {
   add('--model-output', options.modelOutput);
   add('--batch', options.batch);
   add('--seed', options.seed);
+  add('--init', options.init);
   add('--optimizer', options.optimizer);
   add('--lr', options.lr);
   add('--steps', options.steps);
