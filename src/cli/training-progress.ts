@@ -156,7 +156,7 @@ function describeData({ name, real, training, validation }: TrainStartEvent['dat
 }
 
 function headline({ ended, fault }: TrainingProgress): string {
-  if (fault) return clean(`✗ ${fault.fault.kind}   ${fault.fault.message}`);
+  if (fault) return `✗ ${fault.fault.kind}   ${clean(fault.fault.message)}`;
   if (ended?.reason === 'aborted') return '! interrupted';
   return '✓ trained';
 }

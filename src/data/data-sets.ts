@@ -79,7 +79,8 @@ export async function openNamed(
   const plan = planNamed(name, modelInputs, options);
   const wanted = options.rows ?? plan.ask.points ?? plan.set.rows;
   checkSize([plan.set.drawRows ? 1 : wanted, ...plan.ask.example], plan.info.name);
-  const held = plan.set.drawRows ? undefined : await (plan.set.drawAll ?? plan.set.draw)({ ...plan.ask, size: wanted });
+  const drawing = (options.rows === undefined && plan.set.drawAll) || plan.set.draw;
+  const held = plan.set.drawRows ? undefined : await drawing({ ...plan.ask, size: wanted });
   const rows = held ? held.labels.length : wanted;
   const width = sizeOf(plan.ask.example);
   const take = (numbers: ArrayLike<number>): Drawn => {

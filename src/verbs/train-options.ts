@@ -83,8 +83,13 @@ export function batchSize(
       hint: 'leave --batch away, or export the model with a dynamic batch axis',
     });
   }
-  const wanted = fixed ?? batch ?? model.training?.batch ?? BATCH;
-  return batch === undefined && fixed === undefined && rows !== undefined && rows > 0 ? Math.min(wanted, rows) : wanted;
+  const wanted = fixed ?? batch ?? Math.min(model.training?.batch ?? BATCH, rows || BATCH);
+  if (rows === undefined || wanted <= rows) return wanted;
+  throw new UsageError(`a batch of ${wanted} rows cannot be filled`, {
+    code: 'too-few-rows',
+    where: '--batch',
+    hint: `there are ${rows} rows to train on`,
+  });
 }
 
 /** Parameters less the frozen ones: names, or prefixes that end in `*`. Throws UsageError for one that is none. */
