@@ -67,7 +67,7 @@ export async function openData(
 
 async function openPath(path: string, modelInputs: readonly ValueInfo[], files: FileAccess): Promise<RowSource> {
   const kind = await files.kindOf(path);
-  if (kind === undefined) throw neitherSetNorFile(path);
+  if (kind === undefined) throw neitherSetNorFile(path, '.npz .npy .csv, idx, a folder of images');
   if (kind === 'folder') return openImages(files, path, modelInputs);
   const file = await files.open(path);
   try {

@@ -96,7 +96,7 @@ async function readDataFile(path: string, modelInputs: readonly ValueInfo[], rea
     bytes = await read(path);
   } catch (error) {
     if (!(error instanceof DataError) || error.code !== 'no-file') throw error;
-    throw neitherSetNorFile(path, error);
+    throw neitherSetNorFile(path, '.npz .npy .csv', error);
   }
   const from = baseName(path);
   if (isZip(bytes)) return requestFromArrays(decodeNpz(bytes, path), modelInputs, from);
@@ -122,14 +122,14 @@ async function readArray(path: string, read: ReadFile): Promise<Tensor> {
 }
 
 /** The error of a name that stands for nothing. */
-export function neitherSetNorFile(path: string, cause?: unknown): DataError {
+export function neitherSetNorFile(path: string, accepted: string, cause?: unknown): DataError {
   const sets = listDataSets().map((set) => set.name);
   const near = nearest(path, sets);
   const names = near !== undefined ? `did you mean "${near}"?` : `data sets: ${sets.join(', ')};`;
   return new DataError(`"${path}" is neither a built-in data set nor a file`, {
     code: 'no-data',
     where: '--data',
-    hint: `${names} or a file: .npz .npy .csv, idx, a folder of images`,
+    hint: `${names} or a file: ${accepted}`,
     cause,
   });
 }

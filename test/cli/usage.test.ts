@@ -89,9 +89,10 @@ describe('unusable usage or input', () => {
     [
       'a mistyped data set',
       ['diagnose', relu, '--data', 'minst'],
-      /--data: "minst" is neither .*; did you mean "mnist"\? or a file: \.npz \.npy \.csv$/,
+      /--data: "minst" is neither .*; did you mean "mnist"\? or a file: \.npz .*$/,
     ],
-    ['an unknown data set', ['diagnose', relu, '--data', 'x'], /data sets: mnist, .*; or a file: \.npz \.npy \.csv, idx, a folder of images$/],
+    ['an unknown data set', ['diagnose', relu, '--data', 'x'], /data sets: mnist, .*; or a file: \.npz .*$/],
+    ['a mistyped scheme', ['diagnose', relu, '--init', 'orthgonal'], /--init: .*; did you mean "orthogonal"\?$/],
     ['a target alone', ['diagnose', relu, '--target', 'y.npy'], /--target .*; add --input FILE\.npy$/],
     ['data twice', ['diagnose', relu, '--data', 'mnist', '--input', 'x.npy'], /--data and --input both/],
     ['an input that is no array', ['diagnose', relu, '--input', 'LICENSE'], /LICENSE: is not a \.npy file; /],
