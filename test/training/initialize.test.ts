@@ -141,17 +141,17 @@ describe('orthogonal weights', () => {
     expect(identityError(Array.from({ length: 5 }, (_, i) => W.slice(9 * i, 9 * i + 9)))).toBeLessThan(1e-6);
   });
 
-  it.each([
+  it.each<[string, number[], Record<string, Attribute>, number]>([
     ['Conv', [24, 12, 3, 3], {}, 12],
     ['Conv', [24, 6, 5, 5], { group: 2, pads: [2, 2, 2, 2] }, 12],
     ['Conv', [12, 1, 3, 3], { group: 12 }, 12],
     ['ConvTranspose', [12, 24, 3, 3], {}, 12],
-  ] as const)('delta-orthogonal: %s %j %j keeps the norm of images', async (op, dims, attributes, channels) => {
+  ])('delta-orthogonal: %s %j %j keeps the norm of images', async (op, dims, attributes, channels) => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [2, channels, 7, 7]);
     const W = drawn(single(op, ['x', dims], attributes), { scheme: 'delta-orthogonal' });
     const w = g.initializer('w', tensorOf('float32', dims, W));
-    const out = op === 'Conv' ? dims[0] : dims[1];
+    const out = op === 'Conv' ? dims[0]! : dims[1]!;
     const y = g.add(op, [x, w], [['float32', [2, out, 7, 7]]], { pads: [1, 1, 1, 1], ...attributes })[0]!;
     g.output(y);
     const session = await nodeRuntime({ threads: 1 }).load(modelOf(g.graph));
