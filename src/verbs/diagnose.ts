@@ -79,7 +79,10 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
     throw new DataError('the model has no trainable parameters: it stores no float tensors', {
       code: 'no-parameters',
       where: model.name,
-      hint: 'export it with its weights (export_params=True in PyTorch)',
+      hint:
+        model.format === 'spec'
+          ? 'give it a layer with weights, such as - dense: 10'
+          : 'export it with its weights (export_params=True in PyTorch)',
     });
   }
   onProgress('running forward and backward');

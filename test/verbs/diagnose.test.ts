@@ -14,6 +14,11 @@ it('takes the batch size from the file unless it is asked for', async () => {
   expect((await diagnose(model, { runtime, size: 5 })).profile.seen.batch).toBe(5);
 });
 
+it('says what a network without parameters lacks in the words of its own format', async () => {
+  const spec = buildSpec({ input: 4, layers: ['relu'] });
+  await expect(diagnose(spec, { runtime })).rejects.toMatchObject({ hint: expect.stringMatching(/^give it a layer/) });
+});
+
 describe('a model with several outputs', () => {
   const model = () => {
     const g = new GraphBuilder();
