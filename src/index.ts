@@ -41,6 +41,7 @@ export { type OptimizerChoice, optimizers } from './training/optimizers/index.ts
 export { type DiagnoseStepsOptions as DiagnoseOptions, diagnoseSteps as diagnose } from './verbs/diagnose-steps.ts';
 export { type DifferentiatedModel, type DifferentiateOptions, differentiate } from './verbs/differentiate.ts';
 export { tensorData } from './verbs/open-data.ts';
+export { recordRun, resumeFrom } from './verbs/record-run.ts';
 export { type DataNames, requestBatch } from './verbs/request-batch.ts';
 export { type ScheduleChoice, scheduleKinds } from './verbs/schedule-choice.ts';
 export { type TrainEvent, type TrainOptions, train } from './verbs/train.ts';

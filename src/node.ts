@@ -21,6 +21,7 @@ import { type TrainEvent, type TrainOptions, train as trainWith } from './verbs/
 import { openTrainingData, type TrainingData } from './verbs/training-data.ts';
 
 export * from './index.ts';
+export { openRunFolder, type RunConfig, type RunFolder, readRunConfig } from './logs/node/run-folder.ts';
 export { writeModel } from './runtime/node/model-files.ts';
 export { type NodeRuntimeOptions, nodeRuntime } from './runtime/node/onnxruntime.ts';
 
