@@ -89,14 +89,14 @@ export class TrainingProgress {
     const { steps, step: first } = this.start!;
     const done = steps === undefined ? `step ${showCount(step)}` : `step ${showCount(step)} of ${showCount(steps)}`;
     const rate = (step - first) / Math.max(this.seconds, 1e-3);
-    const left = steps === undefined ? '' : `, ${showTime((steps - step) / rate)} left`;
+    const left = steps === undefined ? '' : ` (${showTime((steps - step) / rate)} left)`;
     const scores = [`loss ${showNumber(loss)}`, ...Object.entries(metrics).map(showMetric)];
     if (this.validation) {
       scores.push(
         `validation ${[showNumber(this.validation.loss), ...Object.entries(this.validation.metrics).map(showMetric)].join(', ')}`,
       );
     }
-    return `epoch ${epoch}, ${done}: ${scores.join(', ')}${left}`;
+    return `epoch ${epoch}, ${done}${left}: ${scores.join(', ')}`;
   }
 }
 

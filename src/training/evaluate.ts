@@ -1,4 +1,3 @@
-import { isFloat } from '../graph/data-type.ts';
 import type { Model } from '../graph/graph.ts';
 import { pruneGraph } from '../graph/prune.ts';
 import type { Tensor } from '../graph/tensor.ts';
@@ -43,7 +42,7 @@ export class Evaluator {
     let [loss, accuracy, samples] = [0, 0, 0];
     let counts = false;
     for await (const batch of batches) {
-      const scorer = await this.scorerFor(batch);
+      const scorer = await this.scorerFor(batch, state);
       const size = batch.target?.dims[0] ?? [...batch.inputs.values()][0]?.dims[0] ?? 1;
       const scores = await scorer.score(batch, state);
       loss += scores.loss * size;
@@ -60,17 +59,17 @@ export class Evaluator {
     this.scorers.clear();
   }
 
-  private scorerFor(batch: TrainingBatch): Promise<Scorer> {
+  private scorerFor(batch: TrainingBatch, state: ReadonlyMap<string, Tensor>): Promise<Scorer> {
     const key = [...batch.inputs].map(([name, { dims }]) => `${name}[${dims}]`).join();
     let scorer = this.scorers.get(key);
     if (!scorer) {
-      scorer = this.load(batch);
+      scorer = this.load(batch, state);
       this.scorers.set(key, scorer);
     }
     return scorer;
   }
 
-  private async load({ inputs, target }: TrainingBatch): Promise<Scorer> {
+  private async load({ inputs, target }: TrainingBatch, first: ReadonlyMap<string, Tensor>): Promise<Scorer> {
     const { runtime, model } = this;
     const bound = await bindShapes(runtime, model, inputs);
     const kind = this.plan.kind === 'model-output' ? 'auto' : this.plan.kind;
@@ -81,7 +80,7 @@ export class Evaluator {
     graph.inputs = [...graph.inputs];
     const fed: string[] = [];
     for (const [name, tensor] of graph.initializers) {
-      if (!isFloat(tensor.type) || tensor.dims.length === 0) continue;
+      if (!first.has(name)) continue;
       fed.push(name);
       graph.initializers.delete(name);
       graph.inputs.push({ name, type: tensor.type, shape: [...tensor.dims] });
@@ -93,7 +92,7 @@ export class Evaluator {
       accuracy,
       score: async (batch, state) => {
         const feeds = new Map(batch.inputs);
-        for (const name of fed) feeds.set(name, state.get(name) ?? bound.graph.initializers.get(name)!);
+        for (const name of fed) feeds.set(name, state.get(name)!);
         if (lossGraph.target !== undefined && batch.target) {
           const wanted = lossGraph.binding.get(lossGraph.target)!;
           feeds.set(lossGraph.target, fitTarget(batch.target, wanted.type, wanted.shape, plan));

@@ -1,4 +1,5 @@
 import { cloneGraph, type Graph, type Model } from '../graph/graph.ts';
+import { readNames } from '../graph/subgraphs.ts';
 import type { Tensor } from '../graph/tensor.ts';
 
 /** Whether a network computes something else while it trains: batch statistics, dropout. */
@@ -26,7 +27,7 @@ export function inferenceForm(model: Model): Model {
     if (node.op === 'Dropout') node.inputs = node.inputs.slice(0, 2);
   }
   graph.outputs = graph.outputs.filter(({ name }) => !gone.has(name));
-  const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
+  const read = new Set(graph.nodes.flatMap(readNames));
   for (const { inputs } of model.graph.nodes) {
     const training = inputs[2];
     // The switches that no Dropout reads any more.

@@ -178,6 +178,7 @@ async function trainFile(path: string, given: Options & CallOptions): Promise<vo
     if (resume && folder && !folder.checkpoint)
       progress.note('no checkpoint was saved yet: starting from the beginning');
     if (folder && folder.changes.length > 0) progress.note(`not as the run was started: ${folder.changes.join(', ')}`);
+    const { hasTrainingForm } = await import('../../training/inference-form.ts');
     const { recordRun, resumeFrom } = await import('../../verbs/record-run.ts');
     let events: AsyncIterable<TrainEvent> = train(model, {
       ...training,
@@ -199,7 +200,7 @@ async function trainFile(path: string, given: Options & CallOptions): Promise<vo
       if (event.kind !== 'end') continue;
       if (folder) {
         files.push(...(await writeModel(event.model, folder.file('model.onnx'), { overwrite: true })));
-        if (event.model.graph.nodes.length > 0 && hasOtherForm(event)) {
+        if (hasTrainingForm(event.trainingModel)) {
           files.push(
             ...(await writeModel(event.trainingModel, folder.file('model.training.onnx'), { overwrite: true })),
           );
@@ -216,12 +217,6 @@ async function trainFile(path: string, given: Options & CallOptions): Promise<vo
     await folder?.close();
     await data.close();
   }
-}
-
-function hasOtherForm({ model, trainingModel }: Extract<TrainEvent, { kind: 'end' }>): boolean {
-  const form = ({ graph }: typeof model) =>
-    JSON.stringify(graph.nodes.map(({ op, inputs, attributes }) => [op, inputs.length, attributes.training_mode]));
-  return form(model) !== form(trainingModel);
 }
 
 function trainingOf(options: Options, model: Model): Omit<TrainOptions, 'runtime' | 'data'> {
