@@ -44,9 +44,11 @@ export class RescalePlan {
   /** A shared parameter is read on both sides of a rescaled value: its contributions are brought to one scale. */
   alignForMeeting(node: Node, name: string, contribution: Value): Value {
     if (this.factors.size === 0) return contribution;
-    const wanted = this.passedBy.get(name)!.filter((passed) => passed !== name);
+    // Rescaled values stand in one order: what the nearest reader has passed is where every other reader's list begins.
+    const own = this.passedBy.get(name)!;
+    const wanted = own.at(-1) === name ? own.length - 1 : own.length;
     return this.after(node)
-      .filter((passed) => !wanted.includes(passed))
+      .slice(wanted)
       .reduce((value, passed) => this.builder.div(value, this.factors.get(passed)!), contribution);
   }
 

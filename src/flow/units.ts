@@ -50,13 +50,14 @@ const derivatives: Record<string, Derivative> = {
 export const saturating: ReadonlySet<string> = new Set(['Sigmoid', 'Tanh', 'Softsign', 'HardSigmoid']);
 
 /**
- * Counts dead and saturated units of an activation's input X and output Y. The unit axis is 1 for images [N, C, …]
- * and matrices [N, F], and the last for sequences [N, T, F]. Undefined for functions without such units.
+ * Counts dead and saturated units of an activation's input X and output Y. Without `unitAxis` the units stand on axis 1
+ * of images [N, C, …] and matrices [N, F], and on the last of sequences [N, T, F].
+ * Undefined for functions without such units.
  */
-export function measureUnits(op: string, X: Tensor, Y: Tensor): UnitStatistics | undefined {
+export function measureUnits(op: string, X: Tensor, Y: Tensor, unitAxis?: number): UnitStatistics | undefined {
   const derivative = derivatives[op];
   if (!derivative || Y.dims.length < 2) return undefined;
-  const axis = Y.dims.length === 3 ? 2 : 1;
+  const axis = unitAxis ?? (Y.dims.length === 3 ? 2 : 1);
   const units = Y.dims[axis]!;
   const inner = sizeOf(Y.dims.slice(axis + 1));
   const x = toFloat64(X);

@@ -36,6 +36,8 @@ export interface DiagnoseOptions {
   readonly learningRate?: number;
   readonly loadDigits?: DigitLoader;
   readonly onProgress?: (message: string) => void;
+  /** Bytes of tensors fetched at a time, default 256 MiB: less memory, more runs. */
+  readonly passBytes?: number;
   /** The command that reproduces the report. */
   readonly command?: string;
   /** What was done to the model before, in sentences for the report. */
@@ -96,6 +98,7 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
     parameters,
     update,
     batch: batch.description.size,
+    passBytes: options.passBytes,
   });
   return {
     model: {

@@ -18,21 +18,41 @@ export interface MeasuredGradient {
 /** Tensors are fetched in passes of at most this many bytes: statistics need one value at a time, not the whole network. */
 const PASS_BYTES = 256 * 2 ** 20;
 
+export interface ProbeOptions {
+  /** Blocks that are measured as one operator. */
+  readonly composites?: readonly Composite[];
+  /** Bytes of tensors fetched at a time; default 256 MiB. */
+  readonly passBytes?: number;
+}
+
+/** An activation function's operator, its input, and the axis along which its units stand. */
+export interface MeasuredActivation {
+  readonly op: string;
+  readonly input: string;
+  readonly unitAxis: number | undefined;
+}
+
 /** Runs a differentiated graph on one batch and turns what comes out into statistics, a bounded number of bytes at a time. */
 export class Probe {
   readonly backward: BackwardGraph;
-  private readonly session: Session;
+  /** One session for everything that may be fetched, where that fits into memory twice over. */
+  private readonly session: Session | undefined;
+  private readonly load: (outputs: readonly string[]) => Promise<Session>;
   private readonly feeds: Map<string, Tensor>;
+  private readonly passBytes: number;
   private readonly edgesInto = new Map<string, EdgeGroup[]>();
 
   private constructor(
     backward: BackwardGraph,
-    session: Session,
+    session: Session | undefined,
+    load: (outputs: readonly string[]) => Promise<Session>,
     feeds: ReadonlyMap<string, Tensor>,
-    composites: readonly Composite[],
+    { composites = [], passBytes = PASS_BYTES }: ProbeOptions,
   ) {
+    this.passBytes = passBytes;
     this.backward = backward;
     this.session = session;
+    this.load = load;
     this.feeds = new Map(feeds);
     this.rescale(new Map());
     const outputs = new Map(backward.graph.nodes.map((node) => [node.name, node.outputs]));
@@ -43,14 +63,18 @@ export class Probe {
     }
   }
 
-  /** Loads the graph with everything the probe may fetch declared as output. Blocks are measured as one operator. */
+  /**
+   * Loads the graph with everything the probe may fetch declared as output. Blocks are measured as one operator.
+   * onnxruntime runs the whole graph whatever is fetched and keeps every declared output to the end: a large network
+   * is loaded anew for each pass instead, cut down to what that pass fetches.
+   */
   static async load(
     runtime: Runtime,
     model: Model,
     backward: BackwardGraph,
     feeds: ReadonlyMap<string, Tensor>,
     values: readonly string[],
-    composites: readonly Composite[] = [],
+    options: ProbeOptions = {},
   ): Promise<Probe> {
     const known = (name: string) =>
       !feeds.has(name) && !backward.graph.initializers.has(name) && name !== backward.seed;
@@ -63,12 +87,14 @@ export class Probe {
         ...backward.exposed.flatMap(({ value, exponents }) => [value, exponents]),
       ].filter(known),
     );
-    const graph = pruneGraph(backward.graph, [...fetchable]);
-    return new Probe(backward, await runtime.load({ ...model, graph }), feeds, composites);
+    const load = (outputs: readonly string[]) => runtime.load({ ...model, graph: pruneGraph(backward.graph, outputs) });
+    const bytes = [...fetchable].reduce((sum, name) => sum + bytesOf(backward.values.get(name)), 0);
+    const session = bytes <= 2 * (options.passBytes ?? PASS_BYTES) ? await load([...fetchable]) : undefined;
+    return new Probe(backward, session, load, feeds, options);
   }
 
-  release(): Promise<void> {
-    return this.session.release();
+  async release(): Promise<void> {
+    await this.session?.release();
   }
 
   /** Sets the powers of two by which gradients are multiplied at the rescaled values. */
@@ -100,14 +126,16 @@ export class Probe {
   /** Statistics of the values themselves and, where the operator is an activation, of its units. */
   async measureValues(
     names: readonly string[],
-    activationOf: (name: string) => { op: string; input: string } | undefined,
+    activationOf: (name: string) => MeasuredActivation | undefined,
   ): Promise<Map<string, { value: TensorStatistics; units?: UnitStatistics }>> {
     const results = new Map<string, { value: TensorStatistics; units?: UnitStatistics }>();
     const inputsOf = (name: string) => [name, ...[activationOf(name)?.input].filter((input) => input !== undefined)];
     await this.inPasses(names, inputsOf, (name, tensors) => {
       const activation = activationOf(name);
       const Y = tensors.get(name)!;
-      const units = activation ? measureUnits(activation.op, tensors.get(activation.input)!, Y) : undefined;
+      const units = activation
+        ? measureUnits(activation.op, tensors.get(activation.input)!, Y, activation.unitAxis)
+        : undefined;
       results.set(name, { value: measureTensor(Y), units });
     });
     return results;
@@ -182,8 +210,8 @@ export class Probe {
       bytes = 0;
     };
     for (const name of names) {
-      const size = inputsOf(name).reduce((sum, input) => sum + 4 * sizeOf(this.valueOf(input).shape), 0);
-      if (pass.length > 0 && bytes + size > PASS_BYTES) await flush();
+      const size = inputsOf(name).reduce((sum, input) => sum + bytesOf(this.valueOf(input)), 0);
+      if (pass.length > 0 && bytes + size > this.passBytes) await flush();
       pass.push(name);
       bytes += size;
     }
@@ -193,8 +221,18 @@ export class Probe {
   private async fetch(names: readonly string[]): Promise<Map<string, Tensor>> {
     const known = (name: string) => this.feeds.get(name) ?? this.backward.graph.initializers.get(name);
     const missing = names.filter((name) => !known(name));
-    const fetched = missing.length > 0 ? await this.session.run(this.feeds, missing) : new Map<string, Tensor>();
+    const fetched = missing.length > 0 ? await this.run(missing) : new Map<string, Tensor>();
     return new Map(names.map((name) => [name, known(name) ?? fetched.get(name)!]));
+  }
+
+  private async run(names: readonly string[]): Promise<Map<string, Tensor>> {
+    if (this.session) return this.session.run(this.feeds, names);
+    const session = await this.load(names);
+    try {
+      return await session.run(this.feeds, names);
+    } finally {
+      await session.release();
+    }
   }
 
   private valueOf(name: string): Value {
@@ -204,4 +242,9 @@ export class Probe {
 
 function scalar(backward: BackwardGraph, like: string, value: number): Tensor {
   return tensorOf(backward.values.get(like)!.type, [], [value]);
+}
+
+/** Bytes of a value in float32; 0 where its shape is not known. */
+function bytesOf(value: Value | undefined): number {
+  return 4 * sizeOf(value?.shape ?? []);
 }

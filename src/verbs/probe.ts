@@ -13,7 +13,7 @@ import { readNames } from '../graph/subgraphs.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { LossGraph, LossPlan } from '../training/losses.ts';
-import { type MeasuredGradient, Probe } from './measure.ts';
+import { type MeasuredActivation, type MeasuredGradient, Probe } from './measure.ts';
 import { recurrentFlows } from './recurrent.ts';
 import { findExponents } from './rescue.ts';
 
@@ -29,6 +29,8 @@ export interface ProbeRequest {
   readonly parameters: readonly string[];
   readonly update: UpdateRule;
   readonly batch: number;
+  /** Bytes of tensors fetched at a time; default 256 MiB. */
+  readonly passBytes?: number;
 }
 
 /** Below this norm, or above its inverse, float32 gradients are measured again with rescaling. */
@@ -39,7 +41,7 @@ const FLOAT32_EDGE = 1e-25;
  * Where float32 would underflow or overflow, the gradient is rescaled on its way by powers of two.
  */
 export async function probeFlow(request: ProbeRequest): Promise<FlowProfile> {
-  const { runtime, model, graph, lossGraph, plan, feeds, parameters } = request;
+  const { runtime, model, graph, lossGraph, plan, feeds, parameters, passBytes } = request;
   const wrt = [...parameters, ...floatInputs(graph, feeds)];
   const options = { loss: lossGraph.loss, wrt, opset: model.opset, exactTails: true, expose: true };
   const composites = findComposites(graph);
@@ -48,7 +50,7 @@ export async function probeFlow(request: ProbeRequest): Promise<FlowProfile> {
   const values = pathValues(graph, backward, plan.reads, new Set(parameters));
   const measured = async (probe: Probe) => probe.measureGradients([...values, ...onPath(parameters, backward)]);
 
-  let probe = await Probe.load(runtime, model, backward, feeds, values, composites);
+  let probe = await Probe.load(runtime, model, backward, feeds, values, { composites, passBytes });
   try {
     const loss = await probe.loss();
     const statistics = await probe.measureValues(values, activationsOf(graph, composites));
@@ -58,7 +60,7 @@ export async function probeFlow(request: ProbeRequest): Promise<FlowProfile> {
       const cuts = findCuts(values, edges, values.at(-1)!, plan.reads);
       await probe.release();
       backward = differentiate(lossGraph.graph, lossGraph.binding, { ...options, rescaleAt: cuts });
-      probe = await Probe.load(runtime, model, backward, feeds, values, composites);
+      probe = await Probe.load(runtime, model, backward, feeds, values, { composites, passBytes });
       await findExponents(probe, cuts);
       gradients = await measured(probe);
     }
@@ -201,19 +203,32 @@ function edgesOf(measured: MeasuredGradient, layers: LayerMap): FlowEdge[] {
 function activationsOf(
   graph: Graph,
   composites: readonly Composite[],
-): (name: string) => { op: string; input: string } | undefined {
+): (name: string) => MeasuredActivation | undefined {
   const made = new Map<string, Node>(producers(graph));
   const blocks = new Map(composites.map((block) => [block.output, block]));
   const inside = new Set(composites.flatMap((block) => block.nodes));
   return (name) => {
     const block = blocks.get(name);
-    if (block) return block.kind === 'activation-derivative' ? { op: block.op, input: block.input } : undefined;
+    const measured = (op: string, input: string) => ({ op, input, unitAxis: unitAxisOf(input, made) });
+    if (block) return block.kind === 'activation-derivative' ? measured(block.op, block.input) : undefined;
     const node = made.get(name);
     if (node && inside.has(node.name)) return undefined;
     // The measured derivative is that of alpha = 1.
     if (node?.op === 'Swish' && (node.attributes.alpha ?? 1) !== 1) return undefined;
-    return node && isActivation(node.op) ? { op: node.op, input: node.inputs[0]! } : undefined;
+    return node && isActivation(node.op) ? measured(node.op, node.inputs[0]!) : undefined;
   };
+}
+
+/** Operators whose result has its channels on axis 1, whatever its rank, and those that leave axes where they are. */
+const channelsFirst =
+  /^(Conv|ConvTranspose|(Batch|Instance|Group)Normalization|(Max|Average|Lp)Pool|Global.*Pool|LRN)$/;
+const axisKeeping = /^(Identity|Dropout|Cast|Add|Sub|Mul|Div|Clip|Relu|LeakyRelu|PRelu|Elu|Sigmoid|Tanh)$/;
+
+/** Axis 1 behind a convolution and its kin; undefined where the rank must decide. */
+function unitAxisOf(value: string, made: ReadonlyMap<string, Node>): number | undefined {
+  let node = made.get(value);
+  while (node && axisKeeping.test(node.op)) node = made.get(node.inputs[0]!);
+  return node && channelsFirst.test(node.op) ? 1 : undefined;
 }
 
 function leavesFloat32(values: readonly string[], gradients: ReadonlyMap<string, MeasuredGradient>): boolean {
