@@ -154,7 +154,7 @@ function describe(result: DifferentiatedModel, files: readonly string[], stateFi
 
 function gradientLine({ gradients }: DifferentiatedModel): string {
   const shown = [...gradients.values()];
-  return `  outputs    loss and ${shown.length} gradients: ${shown.slice(0, 3).join(', ')}${shown.length > 3 ? ', …' : ''}`;
+  return `  outputs    loss and ${shown.length} ${shown.length === 1 ? 'gradient' : 'gradients'}: ${shown.slice(0, 3).join(', ')}${shown.length > 3 ? ', …' : ''}`;
 }
 
 function stepLines(step: NonNullable<DifferentiatedModel['step']>, loss: string): string[] {

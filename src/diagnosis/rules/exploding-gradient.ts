@@ -32,7 +32,7 @@ export const explodingGradient: DiagnosisRule = {
         severity: decades >= ERROR_DECADES && compounds ? 'error' : 'warning',
         title: `the first layer (${first}) receives ${powerOfTen(attribution.totalDecades)} times the output's gradient`,
         explanation: main
-          ? `${factorKinds[main.kind]} account for +${main.decades.toFixed(1)} of +${decades.toFixed(1)} decades over ${depth} layers: a factor above 1 per layer compounds with depth.`
+          ? `${factorKinds[main.kind]} added +${main.decades.toFixed(1)} decades; all factors together, pooling set aside, +${decades.toFixed(1)} over ${depth} layers: a factor above 1 per layer compounds with depth.`
           : '',
         where: worst.slice(0, 5).map(({ layer }) => layer.layer),
         basis: `${(depth > 1 ? decades / (depth - 1) : decades).toFixed(2)} decades per layer over ${depth} layers; an error from +${ERROR_DECADES} decades on where more than one layer takes part; ${profile.seen.batch} samples`,

@@ -65,7 +65,7 @@ function severityOf(decades: number, remaining: number): Severity | undefined {
 
 function explain(kind: keyof typeof factorKinds | undefined, part: number, total: number, depth: number): string {
   if (kind === undefined) return '';
-  const share = `${factorKinds[kind]} account for ${part.toFixed(1)} of ${total.toFixed(1)} decades over ${depth} layers`;
+  const share = `${factorKinds[kind]} took ${part.toFixed(1)} decades; all factors together, pooling set aside, ${total.toFixed(1)} over ${depth} layers`;
   const why: Partial<Record<typeof kind, string>> = {
     'activation-derivative': 'the chain rule multiplies one derivative per layer, and here they are below 1',
     'weight-matrix': 'each weight matrix is too small to carry the gradient at its size',
