@@ -1,5 +1,4 @@
-import type { GraphBuilder } from '../graph/builder.ts';
-import { GraphBuilder as Builder } from '../graph/builder.ts';
+import { GraphBuilder } from '../graph/builder.ts';
 import type { DataType } from '../graph/data-type.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import { range } from '../graph/shapes.ts';
@@ -26,7 +25,7 @@ export function l2Norms(g: GraphBuilder, values: readonly Value[]): Value {
     g.greater(g.reduceMax(squares, [0], false), g.scalar(high, type)),
   );
   const branch = (write: (b: GraphBuilder) => Value): Graph => {
-    const b = new Builder(undefined, [], g);
+    const b = new GraphBuilder(undefined, [], g);
     b.scope = g.scope;
     b.output(write(b));
     return b.graph;

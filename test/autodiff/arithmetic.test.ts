@@ -65,7 +65,7 @@ describe('Pow', () => {
 
   it('has an exponent’s slope of 0 where the base is not positive', async () => {
     const { dB } = await pullBack('Pow', { X: [0, 0, 2, 3, -2], B: [2, 0, 0, -2, 3] }, [1, inf, 1, 1, inf]);
-    const log2 = 0.6931471805599453;
+    const log2 = Math.LN2;
     expect(dB).toEqual([0, 0, expect.closeTo(log2, 14), expect.closeTo(0.12206803207423442, 14), 0]);
   });
 
