@@ -47,7 +47,9 @@ function inputGradient(
   const before = windows.map((window) => extentOf(window) - 1 - window.before);
   const after = windows.map((window) => extentOf(window) - 1 - paddingAfter(window));
   const direct = windows.every((window) => window.stride === 1) && [...before, ...after].every((n) => n >= 0);
-  if (!direct) {
+  // Turning a filter round costs as much per element as ConvTranspose costs more per input; a constant is turned once.
+  const cheap = g.graph.initializers.has(W.name) || sizeOf(W.shape) <= sizeOf(shape);
+  if (!direct || !cheap) {
     return g.add('ConvTranspose', [dY, W], [[dY.type, shape]], transposedWindows(windows, group))[0]!;
   }
   // With stride 1 it is a convolution of dY with the filter turned round, which onnxruntime runs up to twice as fast.
