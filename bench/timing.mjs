@@ -1,8 +1,11 @@
 import { cpus } from 'node:os';
 
+/** Long enough for the threads of another session to stop spinning. */
+const PAUSE_MS = 30;
+
 /**
  * Median milliseconds of several functions run in turn, so that whatever else the machine does hits all alike. Each turn
- * is a burst whose first run is not counted: the threads of the function before still spin for a moment.
+ * is a burst after a pause, whose first run is not counted: the threads of the function before spin for a while.
  */
 export async function interleave(functions, { rounds = 15, atLeastMs = 2000, burst = 3 } = {}) {
   const names = Object.keys(functions);
@@ -11,6 +14,7 @@ export async function interleave(functions, { rounds = 15, atLeastMs = 2000, bur
   const start = performance.now();
   for (let round = 0; round < rounds || performance.now() - start < atLeastMs; round++) {
     for (const name of names) {
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       await functions[name]();
       for (let i = 0; i < burst; i++) {
         const before = performance.now();
