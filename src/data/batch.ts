@@ -76,7 +76,18 @@ export async function makeBatch(
     const asked = options.size === undefined ? '' : `, not ${size} as asked`;
     batch.description.notes.unshift(`the model fixes its batch at ${fixed}${asked}`);
   }
+  for (const [name, tensor] of batch.inputs) checkNotEmpty(name, tensor);
   return batch;
+}
+
+/** A sequence of no steps or an image of no pixels has no gradient, and onnxruntime 1.30 aborts on some of them (GRU). */
+function checkNotEmpty(name: string, { dims }: Tensor): void {
+  if (!dims.includes(0)) return;
+  throw new DataError(`the input has shape [${dims.join(', ')}], which holds no element`, {
+    code: 'empty-input',
+    where: name,
+    hint: 'every dimension must be at least 1',
+  });
 }
 
 type Settled = BatchOptions & { size: number; seed: number };

@@ -418,3 +418,10 @@ describe('makeBatch with given tensors', () => {
     expect(batch.description.notes).toContain('attention_mask: filled with ones, as its name suggests');
   });
 });
+
+describe('an input without elements', () => {
+  it('is refused before the runtime sees it', async () => {
+    const info = { name: 'x', type: 'float32' as const, shape: [4, 0, 8] };
+    await expect(makeBatch({ kind: 'none' }, [info])).rejects.toThrow('[4, 0, 8], which holds no element');
+  });
+});
