@@ -124,6 +124,16 @@ export function consumers(graph: Graph): Map<string, { node: Node; input: number
   return map;
 }
 
+/** How often each operator stands in a graph, the most frequent first; foreign ones with their domain. */
+export function countOperators({ nodes }: Graph): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { op, domain } of nodes) {
+    const name = domain === '' ? op : `${domain}.${op}`;
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return Object.fromEntries(Object.entries(counts).sort(([, a], [, b]) => b - a));
+}
+
 /** A model around a graph made here. */
 export function modelOf(graph: Graph, name = graph.name): Model {
   return {

@@ -1,4 +1,4 @@
-import { cloneGraph, type Graph, type Model } from '../graph/graph.ts';
+import { cloneGraph, type Model } from '../graph/graph.ts';
 import { readNames } from '../graph/subgraphs.ts';
 import type { Tensor } from '../graph/tensor.ts';
 
@@ -36,28 +36,6 @@ export function inferenceForm(model: Model): Model {
     }
   }
   return { ...model, graph };
-}
-
-/**
- * Gives every BatchNormalization in training mode running statistics of its own: nodes that share one initializer, as
- * exporters write equal tensors, would otherwise share what they learn. Changes the graph.
- */
-export function separateStatistics(graph: Graph): void {
-  const taken = new Set<string>();
-  for (const node of graph.nodes) {
-    if (node.op !== 'BatchNormalization' || node.domain !== '' || node.attributes.training_mode !== 1) continue;
-    for (const position of [3, 4]) {
-      const name = node.inputs[position]!;
-      const tensor = graph.initializers.get(name);
-      if (!tensor) continue;
-      if (taken.has(name)) {
-        let own = `${name}:${node.name || node.outputs[0]}:${position === 3 ? 'mean' : 'variance'}`;
-        while (graph.initializers.has(own)) own += '_';
-        graph.initializers.set(own, tensor);
-        node.inputs[position] = own;
-      } else taken.add(name);
-    }
-  }
 }
 
 /** The model with tensors of a training state in place of its own; the others stay. The given model stays as it is. */

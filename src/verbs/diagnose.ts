@@ -2,7 +2,7 @@ import { type BatchRequest, type DigitLoader, makeBatch } from '../data/index.ts
 import { diagnoseFlow } from '../diagnosis/diagnose-flow.ts';
 import { suggest } from '../graph/did-you-mean.ts';
 import { DataError, UsageError } from '../graph/errors.ts';
-import type { Model } from '../graph/graph.ts';
+import { countOperators, type Model } from '../graph/graph.ts';
 import { findParameters } from '../graph/parameters.ts';
 import { sizeOf } from '../graph/tensor.ts';
 import type { ReportSubject } from '../report/subject.ts';
@@ -106,7 +106,7 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
       format: model.format,
       opset: model.format === 'onnx' ? model.sourceOpset : undefined,
       parameters: parameters.reduce((sum, name) => sum + sizeOf(graph.initializers.get(name)!.dims), 0),
-      operators: countOperators(model),
+      operators: countOperators(model.graph),
     },
     probe: {
       batch: {
@@ -144,13 +144,4 @@ function updateRule(model: Model, options: DiagnoseOptions): { optimizer: string
   }
   const ownRate = optimizer === own?.name ? own.options.lr : undefined;
   return { optimizer, learningRate: options.learningRate ?? ownRate ?? known.learningRate };
-}
-
-function countOperators({ graph }: Model): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { op, domain } of graph.nodes) {
-    const name = domain === '' ? op : `${domain}.${op}`;
-    counts[name] = (counts[name] ?? 0) + 1;
-  }
-  return counts;
 }

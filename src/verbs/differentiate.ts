@@ -3,7 +3,15 @@ import { fixedBatchOf, makeBatch } from '../data/index.ts';
 import { isFloat } from '../graph/data-type.ts';
 import { suggest } from '../graph/did-you-mean.ts';
 import { UsageError } from '../graph/errors.ts';
-import { type Binding, type Graph, type Model, type Node, producers, type ValueInfo } from '../graph/graph.ts';
+import {
+  type Binding,
+  countOperators,
+  type Graph,
+  type Model,
+  type Node,
+  producers,
+  type ValueInfo,
+} from '../graph/graph.ts';
 import { findParameters } from '../graph/parameters.ts';
 import { pruneGraph } from '../graph/prune.ts';
 import { renameNode } from '../graph/rename.ts';
@@ -204,10 +212,4 @@ function withoutDataContents(graph: Graph, binding: Binding, feeds: ReadonlyMap<
   return new Map(
     [...binding].map(([name, value]) => [name, dependent.has(name) ? { ...value, content: undefined } : value]),
   );
-}
-
-function countOperators(graph: Graph): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { op } of graph.nodes) counts[op] = (counts[op] ?? 0) + 1;
-  return Object.fromEntries(Object.entries(counts).sort(([, a], [, b]) => b - a));
 }
