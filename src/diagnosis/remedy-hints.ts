@@ -1,5 +1,4 @@
-import type { FactorKind } from '../flow/kinds.ts';
-import type { RemedyHint } from './finding.ts';
+import type { CauseKind, RemedyHint } from './finding.ts';
 
 /** What can be tried; the ids are stable. */
 export const remedyHints = {
@@ -34,7 +33,7 @@ export function hints(...ids: RemedyId[]): RemedyHint[] {
   return ids.map((id) => ({ id, ...remedyHints[id] }));
 }
 
-const againstVanishing: Partial<Record<FactorKind, RemedyId[]>> = {
+const againstVanishing: Partial<Record<CauseKind, RemedyId[]>> = {
   'activation-derivative': ['use-relu', 'add-batch-norm', 'add-residual'],
   'weight-matrix': ['use-he-init', 'add-batch-norm', 'add-residual'],
   normalization: ['use-he-init', 'add-residual'],
@@ -42,7 +41,7 @@ const againstVanishing: Partial<Record<FactorKind, RemedyId[]>> = {
 };
 
 /** What helps against a decay whose main factor is `kind`; `bounded` where the activations saturate. */
-export function hintsAgainstVanishing(kind: FactorKind | undefined, bounded: boolean): RemedyHint[] {
+export function hintsAgainstVanishing(kind: CauseKind | undefined, bounded: boolean): RemedyHint[] {
   if (kind === 'activation-derivative' && !bounded) return hints('use-he-init', 'add-batch-norm', 'add-residual');
   return hints(...(againstVanishing[kind ?? 'weight-matrix'] ?? ['use-he-init', 'add-residual']));
 }

@@ -1,7 +1,10 @@
 import type { BatchDescription } from '../data/index.ts';
 import type { Diagnosis, Finding } from '../diagnosis/finding.ts';
+import type { Ablation } from '../flow/ablation.ts';
+import type { StepHistory } from '../flow/history.ts';
 import type { FlowProfile } from '../flow/profile.ts';
 import type { UpdateRule } from '../flow/update.ts';
+import type { Theory } from '../theory/theory.ts';
 
 /** Everything a report is made of. Reports compute nothing: they choose, order and format. */
 export interface ReportSubject {
@@ -10,6 +13,8 @@ export interface ReportSubject {
   readonly profile: FlowProfile;
   /** With training steps: as they leave it. */
   readonly diagnosis: Diagnosis;
+  /** What theory predicts of the same weights. */
+  readonly theory?: Theory;
   readonly steps?: StepsDescription;
 }
 
@@ -24,6 +29,10 @@ export interface StepsDescription {
   readonly lossAfter: number;
   /** From input to output. */
   readonly layers: readonly LayerMovement[];
+  /** Every step's loss and norms. */
+  readonly history: StepHistory;
+  /** What each layer is worth after the steps. */
+  readonly ablation?: Ablation;
   readonly fates: readonly FindingFate[];
   /** What the same batch shows afterwards. */
   readonly after: Diagnosis & { readonly step: number };

@@ -1,5 +1,6 @@
 import { conclude } from '../diagnosis/diagnose-flow.ts';
 import type { Finding, Severity } from '../diagnosis/finding.ts';
+import type { StepHistory } from '../flow/history.ts';
 import { UsageError } from '../graph/errors.ts';
 import type { Model } from '../graph/graph.ts';
 import { type Tensor, toFloat64 } from '../graph/tensor.ts';
@@ -53,6 +54,7 @@ export async function diagnoseSteps(stored: Model, options: DiagnoseStepsOptions
     loadDigits: options.loadDigits,
   });
   const norms: (readonly LayerNorms[])[] = [];
+  const rows: TrainStepEvent[] = [];
   let last: TrainStepEvent | undefined;
   let fault: TrainFaultEvent | undefined;
   let end: TrainEndEvent | undefined;
@@ -71,6 +73,7 @@ export async function diagnoseSteps(stored: Model, options: DiagnoseStepsOptions
     if (event.kind === 'step') {
       last = event;
       norms.push(event.layers);
+      rows.push(event);
       onProgress(`training: step ${event.step} of ${steps}`);
     } else if (event.kind === 'fault') fault = event;
     else if (event.kind === 'end') end = event;
@@ -84,6 +87,7 @@ export async function diagnoseSteps(stored: Model, options: DiagnoseStepsOptions
     lossBefore: before.profile.loss,
     lossAfter: after.profile.loss,
     layers: movements(given, end!.trainingModel, norms),
+    history: historyOf(rows),
     fates: fatesOf(before.diagnosis.findings, after.diagnosis.findings),
     after: { ...after.diagnosis, step: last!.step },
     ...(fault && { fault: { ...fault.fault, where: fault.where } }),
@@ -93,6 +97,24 @@ export async function diagnoseSteps(stored: Model, options: DiagnoseStepsOptions
     ...before,
     diagnosis: conclude(findings, before.diagnosis.attribution),
     steps: described,
+  };
+}
+
+/** Every step's loss and norms, layer by layer. */
+function historyOf(rows: readonly TrainStepEvent[]): StepHistory {
+  const names = rows[0]?.layers.map(({ layer }) => layer) ?? [];
+  const series = (i: number, norm: 'gradientNorm' | 'weightNorm' | 'updateNorm') =>
+    rows.map(({ layers }) => layers[i]![norm] ?? Number.NaN);
+  return {
+    steps: rows.map(({ step }) => step),
+    loss: rows.map(({ loss }) => loss),
+    learningRate: rows.map(({ learningRate }) => learningRate),
+    layers: names.map((layer, i) => ({
+      layer,
+      gradientNorm: series(i, 'gradientNorm'),
+      weightNorm: series(i, 'weightNorm'),
+      updateNorm: series(i, 'updateNorm'),
+    })),
   };
 }
 

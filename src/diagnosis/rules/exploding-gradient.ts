@@ -1,6 +1,5 @@
-import { factorKinds } from '../../flow/kinds.ts';
 import { causesOf, depthOf, effectiveDecades, powerOfTen, strongestLayers } from '../decay.ts';
-import type { Case, DiagnosisRule, Finding } from '../finding.ts';
+import { type Case, causeNames, type DiagnosisRule, type Finding } from '../finding.ts';
 import { hints } from '../remedy-hints.ts';
 
 /**
@@ -32,7 +31,7 @@ export const explodingGradient: DiagnosisRule = {
         severity: decades >= ERROR_DECADES && compounds ? 'error' : 'warning',
         title: `the first layer (${first}) receives ${powerOfTen(attribution.totalDecades)} times the output's gradient`,
         explanation: main
-          ? `${factorKinds[main.kind]} added +${main.decades.toFixed(1)} decades; all factors together, pooling set aside, +${decades.toFixed(1)} over ${depth} layers: a factor above 1 per layer compounds with depth.`
+          ? `${causeNames[main.kind]} added +${main.decades.toFixed(1)} decades; all factors together, pooling set aside, +${decades.toFixed(1)} over ${depth} layers: a factor above 1 per layer compounds with depth.`
           : '',
         where: worst.slice(0, 5).map(({ layer }) => layer.layer),
         basis: `${(depth > 1 ? decades / (depth - 1) : decades).toFixed(2)} decades per layer over ${depth} layers; an error from +${ERROR_DECADES} decades on where more than one layer takes part; ${profile.seen.batch} samples`,

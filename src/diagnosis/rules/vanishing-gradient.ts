@@ -1,7 +1,6 @@
-import { factorKinds } from '../../flow/kinds.ts';
 import { saturating } from '../../flow/units.ts';
 import { causesOf, depthOf, effectiveDecades, powerOfTen, strongestLayers, withoutBottleneck } from '../decay.ts';
-import type { Case, DiagnosisRule, Finding, Severity } from '../finding.ts';
+import { type Case, type CauseKind, causeNames, type DiagnosisRule, type Finding, type Severity } from '../finding.ts';
 import { hints, hintsAgainstVanishing } from '../remedy-hints.ts';
 
 /**
@@ -63,9 +62,9 @@ function severityOf(decades: number, remaining: number): Severity | undefined {
   return decades <= NOTE_DECADES ? 'info' : undefined;
 }
 
-function explain(kind: keyof typeof factorKinds | undefined, part: number, total: number, depth: number): string {
+function explain(kind: CauseKind | undefined, part: number, total: number, depth: number): string {
   if (kind === undefined) return '';
-  const share = `${factorKinds[kind]} took ${part.toFixed(1)} decades; all factors together, pooling set aside, ${total.toFixed(1)} over ${depth} layers`;
+  const share = `${causeNames[kind]} took ${part.toFixed(1)} decades; all factors together, pooling set aside, ${total.toFixed(1)} over ${depth} layers`;
   const why: Partial<Record<typeof kind, string>> = {
     'activation-derivative': 'the chain rule multiplies one derivative per layer, and here they are below 1',
     'weight-matrix': 'each weight matrix is too small to carry the gradient at its size',
@@ -84,7 +83,7 @@ function basisOf(decades: number, remaining: number, depth: number, samples: num
 }
 
 /** Nothing at all arrives. Zero weights that receive a gradient themselves open after one step; anything else stays. */
-function exactlyZero({ profile, attribution }: Required<Case>): Finding[] {
+function exactlyZero({ profile, attribution }: Case): Finding[] {
   const blocks = attribution!.blockedBy;
   const layerOfNode = new Map(profile.layers.map((layer) => [layer.node, layer]));
   const opens = (node: string) => {
