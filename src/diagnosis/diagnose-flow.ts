@@ -1,15 +1,18 @@
 import { type Attribution, attribute, deepestLayerValue } from '../flow/attribution.ts';
 import type { FlowProfile } from '../flow/profile.ts';
-import type { Diagnosis, Finding, Severity, Verdict } from './finding.ts';
+import type { Case, Diagnosis, Finding, Severity, Verdict } from './finding.ts';
 import { rules } from './rules/index.ts';
 
 const rank: Record<Severity, number> = { error: 0, warning: 1, info: 2 };
 
+/** What else is known of the network, beside its profile. */
+export type DiagnosisContext = Pick<Case, 'theory' | 'history' | 'ablation'>;
+
 /** Applies every rule to a flow profile. Knows nothing of where the profile came from. */
-export function diagnoseFlow(profile: FlowProfile): Diagnosis {
+export function diagnoseFlow(profile: FlowProfile, { theory, history, ablation }: DiagnosisContext = {}): Diagnosis {
   const from = deepestLayerValue(profile);
   const attribution = from !== undefined ? attribute(profile, from) : undefined;
-  const found = rules.flatMap((rule) => rule.check({ profile, attribution }));
+  const found = rules.flatMap((rule) => rule.check({ profile, attribution, theory, history, ablation }));
   const broken = found.some((finding) => finding.rule === 'non-finite');
   return conclude(
     found.filter((finding) => !(broken && decay.has(finding.rule))),
