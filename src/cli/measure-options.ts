@@ -1,0 +1,103 @@
+import type { Command } from 'commander';
+import type { NodeDiagnoseOptions } from '../node.ts';
+import { parseInitialization } from '../random/parse-initialization.ts';
+import { type LossKind, lossKinds } from '../training/losses.ts';
+import { optimizers } from '../training/optimizers/index.ts';
+import { collect, oneOf, positiveNumber, wholeNumber } from './options.ts';
+
+/** What every command that measures a model lets its users choose. */
+export interface MeasureOptions {
+  readonly input?: string[];
+  readonly target?: string;
+  readonly data?: string;
+  readonly loss: LossKind | 'auto';
+  readonly modelOutput?: string;
+  readonly batch?: number;
+  readonly seed?: number;
+  readonly init?: string;
+  readonly optimizer?: string;
+  readonly lr?: number;
+  readonly steps?: number;
+  readonly threads?: number;
+}
+
+const losses = ['auto', ...lossKinds] as const;
+const optimizerNames = Object.keys(optimizers);
+const LARGEST_SEED = 2 ** 32 - 1;
+
+/** Checks a scheme's name before anything is read. */
+function initial(text: string): string {
+  if (text !== 'keep' && text !== 'lsuv') parseInitialization(text, '--init', ['keep', 'lsuv']);
+  return text;
+}
+
+/** Declares the options that say what is fed, with which weights, and what a step is. */
+export function declareMeasuring(command: Command): Command {
+  return command
+    .option('--input <[name=]file>', 'a .npy array for a model input; repeat for several inputs', collect)
+    .option('--target <file>', 'a .npy array of labels or values for --input')
+    .option('--data <name|file>', 'a built-in data set, or a .npz, .npy or .csv file')
+    .option('--loss <kind>', `${losses.join(', ')}`, oneOf('--loss', losses), 'auto')
+    .option('--model-output <name>', 'the output to compute the loss from (default: the first)')
+    .option('--batch <n>', 'samples (default: 64)', wholeNumber('--batch', 1, 1_000_000))
+    .option('--seed <n>', 'of everything random (default: 0)', wholeNumber('--seed', 0, LARGEST_SEED))
+    .option('--init <scheme>', 'weights: keep, lsuv, or drawn anew: he, glorot, orthogonal, … (default: keep)', initial)
+    .option(
+      '--optimizer <name>',
+      `judge the size of its first step, and train --steps with it: ${optimizerNames.join(', ')}`,
+      oneOf('--optimizer', optimizerNames),
+    )
+    .option('--lr <x>', "its learning rate (default: the optimizer's usual one)", positiveNumber('--lr'))
+    .option(
+      '--steps <n>',
+      'train so many steps, look again, confirm or withdraw',
+      wholeNumber('--steps', 0, 1_000_000),
+    );
+}
+
+/** Declares the option for the runtime's threads. */
+export function declareThreads(command: Command): Command {
+  const parse = wholeNumber('--threads', 1, 1024);
+  return command.option('--threads <n>', 'threads of the runtime (default: the number of cores)', parse);
+}
+
+/** The options as the library takes them; the runtime is the caller's. */
+export function measuring(options: MeasureOptions): NodeDiagnoseOptions {
+  return {
+    data: options.data,
+    inputs: options.input,
+    target: options.target,
+    loss: options.loss,
+    output: options.modelOutput,
+    size: options.batch,
+    seed: options.seed,
+    init: options.init,
+    optimizer: options.optimizer,
+    learningRate: options.lr,
+    steps: options.steps,
+  };
+}
+
+/** The command that gives a report again, wherever it is written to: `gradient-doctor <verb> <paths> <options>`. */
+export function commandOf(words: readonly string[], options: MeasureOptions): string {
+  const named: [string, string | number | undefined][] = [
+    ['--data', options.data],
+    ...(options.input ?? []).map((input): [string, string] => ['--input', input]),
+    ['--target', options.target],
+    ['--loss', options.loss === 'auto' ? undefined : options.loss],
+    ['--model-output', options.modelOutput],
+    ['--batch', options.batch],
+    ['--seed', options.seed],
+    ['--init', options.init],
+    ['--optimizer', options.optimizer],
+    ['--lr', options.lr],
+    ['--steps', options.steps],
+    ['--threads', options.threads],
+  ];
+  const chosen = named.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]));
+  return ['gradient-doctor', ...words, ...chosen].map(quoteWord).join(' ');
+}
+
+function quoteWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
