@@ -1,15 +1,14 @@
 import type { Finding, Severity } from '../diagnosis/finding.ts';
-import type { Attribution } from '../flow/attribution.ts';
-import { type FactorKind, factorKinds } from '../flow/kinds.ts';
+import { factorKinds } from '../flow/kinds.ts';
 import { layerRows } from './layer-rows.ts';
 import { drawLayers } from './layer-table.ts';
-import { skipShares } from './merges.ts';
-import { counted, median, showDecades, showNumber, showPercent } from './numbers.ts';
+import { counted, showDecades, showNumber } from './numbers.ts';
 import { Page, type TerminalOptions } from './page.ts';
 import { reasonFor } from './reasons.ts';
 import { describeRecurrence } from './recurrent-section.ts';
 import { describeSteps } from './steps-section.ts';
-import type { ModelDescription, ReportSubject } from './subject.ts';
+import type { ReportSubject } from './subject.ts';
+import { formatName, kindsOf, mainFinding, sayReach, sayWhatSkipsCarry, sayWorstLayers } from './summary.ts';
 
 export type { TerminalOptions } from './page.ts';
 
@@ -39,7 +38,7 @@ export function renderTerminal(subject: ReportSubject, options: ReportOptions = 
   drawLayers(page, layerRows(subject), { show, update: subject.probe.update });
   page.gap();
   if (main) explain(page, subject, main);
-  describeSkips(page, subject, diagnosis.attribution);
+  describeSkips(page, subject);
   describeRecurrence(page, subject.profile);
   describeSteps(page, subject.steps);
   if (main) suggestRemedies(page, main);
@@ -51,23 +50,11 @@ export function renderTerminal(subject: ReportSubject, options: ReportOptions = 
   return page.toString();
 }
 
-/** What the report is about: the first error, else the first warning, else why nothing arrives although all is well. */
-function mainFinding({ diagnosis: { findings, attribution } }: ReportSubject): Finding | undefined {
-  const first = (severity: Severity) => findings.find((finding) => finding.severity === severity);
-  const blocked = attribution?.totalDecades === Number.NEGATIVE_INFINITY;
-  return first('error') ?? first('warning') ?? (blocked ? first('info') : undefined);
-}
-
 function describeModel(page: Page, { model, profile }: ReportSubject): void {
   const layers = profile.layers.filter((layer) => layer.mixes).length || profile.layers.length;
   const facts = `${formatName(model)}, ${counted(layers, 'layer')}, ${counted(model.parameters, 'parameter')}`;
   const name = page.name(model.name, Math.max(12, page.width - facts.length - 3));
   page.beside([name, facts]);
-}
-
-function formatName({ format, opset }: ModelDescription): string {
-  if (format === 'onnx') return opset === undefined ? 'ONNX' : `ONNX opset ${opset}`;
-  return format === 'spec' ? 'network spec' : format;
 }
 
 function describeProbe(page: Page, { probe, profile }: ReportSubject): void {
@@ -80,16 +67,13 @@ function describeProbe(page: Page, { probe, profile }: ReportSubject): void {
 
 function sayVerdict(page: Page, { diagnosis }: ReportSubject, main: Finding | undefined): void {
   const { red, yellow, green, bold } = page.paint;
-  const total = diagnosis.attribution?.totalDecades;
   if (main?.severity === 'error') {
     const verdict = diagnosis.verdict === 'healthy' ? 'problem' : diagnosis.verdict;
     page.lead(`${marks.error} ${verdict}  `, main.title, (text) => bold(red(text)));
   } else if (main?.severity === 'warning') {
     page.lead(`${marks.warning} warning  `, main.title, (text) => bold(yellow(text)));
   } else {
-    const decades = `the gradient reaches the first layer: ${showDecades(total ?? Number.NaN)} decades from the output's`;
-    const reach = main?.title ?? (total === undefined ? 'nothing found' : decades);
-    page.lead('✓ healthy  ', reach, (text) => bold(green(text)));
+    page.lead('✓ healthy  ', main?.title ?? sayReach(diagnosis), (text) => bold(green(text)));
   }
 }
 
@@ -104,7 +88,7 @@ function explain(page: Page, { diagnosis, profile }: ReportSubject, main: Findin
       const reason = kind === dominant[0] ? reasonFor(kind, decades, profile) : '';
       page.row(i === 0 ? 'why' : '', { name: factorKinds[kind], width, figure: showDecades(decades) }, reason);
     });
-    const layers = worstLayers(diagnosis.attribution!, sign);
+    const layers = sayWorstLayers(diagnosis.attribution!, sign);
     if (layers !== '') page.field('', layers, page.paint.dim);
   }
   // The decades above say it already where they are the whole story.
@@ -115,40 +99,9 @@ function explain(page: Page, { diagnosis, profile }: ReportSubject, main: Findin
   page.field('rests on', main.basis, page.paint.dim);
 }
 
-/** Kinds of factors by what they did, the largest first; what rounds to nothing is left out. */
-function kindsOf(attribution: Attribution | undefined): [FactorKind, number][] {
-  if (!attribution || !Number.isFinite(attribution.totalDecades)) return [];
-  return (Object.entries(attribution.byKind) as [FactorKind, number][])
-    .filter(([, decades]) => Math.abs(decades) >= 0.05)
-    .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
-}
-
-function worstLayers({ byLayer }: Attribution, sign: number): string {
-  const layers = byLayer
-    .filter(({ layer, decades }) => layer !== '' && Math.sign(decades) === sign && Math.abs(decades) >= 0.05)
-    .sort((a, b) => Math.abs(b.decades) - Math.abs(a.decades));
-  if (layers.length < 2) return '';
-  const [first, last] = [layers[0]!, layers.at(-1)!];
-  if (layers.length > 3 && Math.abs(first.decades - last.decades) < 0.25 * Math.abs(first.decades)) {
-    const range = [...new Set([first, last].map(({ decades }) => showDecades(decades)))].join(' to ');
-    return `evenly: ${range} in each of ${layers.length} layers`;
-  }
-  const worst = layers.slice(0, 3).map(({ layer, decades }) => `${layer} ${showDecades(decades)}`);
-  return `most in ${worst.join(', ')}`;
-}
-
-function describeSkips(page: Page, { profile }: ReportSubject, attribution: Attribution | undefined): void {
-  if (!attribution) return;
-  const skips = skipShares(profile, attribution).filter(({ share }) => Number.isFinite(share));
-  if (skips.length === 0) return;
-  const shares = skips.map(({ share }) => share);
-  const least = skips.reduce((a, b) => (b.share < a.share ? b : a));
-  const carried =
-    skips.length === 1
-      ? `a skip connection carried ${showPercent(shares[0]!)} of the gradient`
-      : `skip connections carried ${showPercent(median(shares))} of the gradient (median of ${skips.length}; ` +
-        `least ${showPercent(least.share)}, after ${least.layer || least.value})`;
-  page.field('skips', carried);
+function describeSkips(page: Page, subject: ReportSubject): void {
+  const carried = sayWhatSkipsCarry(subject);
+  if (carried !== undefined) page.field('skips', carried);
 }
 
 function suggestRemedies(page: Page, { remedies }: Finding): void {

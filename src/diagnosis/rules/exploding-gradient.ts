@@ -6,8 +6,8 @@ import { hints } from '../remedy-hints.ts';
  * Decades by which the first layer's gradient exceeds the output's. Batch normalization alone gives healthy networks
  * factors of 10 to 250 at small batches (about 1.2 per layer: Yang et al. 2019), so 2 decades are no error.
  */
-const ERROR_DECADES = 3;
-const WARNING_DECADES = 2.5;
+export const ERROR_DECADES = 3;
+export const WARNING_DECADES = 2.5;
 /** One layer may not carry more than this part of an error: a single large layer does not compound with depth. */
 const ONE_LAYER_SHARE = 0.8;
 

@@ -7,8 +7,8 @@ import { hints, hintsAgainstVanishing } from '../remedy-hints.ts';
  * Decades between the output's and the first layer's gradient. 3 is AutoTrainer's ratio (Zhang et al. 2021: first over
  * last below 1e-3); it is judged here after pooling and bottlenecks are set aside, because those starve nothing.
  */
-const ERROR_DECADES = -3;
-const WARNING_DECADES = -2;
+export const ERROR_DECADES = -3;
+export const WARNING_DECADES = -2;
 const NOTE_DECADES = -1.5;
 
 /** The gradient shrinks from the output to the first layer until nothing is left to learn from. */
