@@ -126,7 +126,7 @@ export interface DiagnosisRule {
   /** What the rule looks for, in one sentence. */
   readonly summary: string;
   /** For `explain` and the documentation. */
-  readonly about?: RuleAbout;
+  readonly about: RuleAbout;
   check(subject: Case): Finding[];
 }
 

@@ -13,6 +13,31 @@ const FEWEST_CHANCES = 8;
 export const deadUnits: DiagnosisRule = {
   id: 'dead-units',
   summary: 'units that are inactive for every sample',
+  about: {
+    meaning:
+      'A ReLU whose input is negative for every sample has derivative 0: its weights receive no gradient and it stays silent. Half of the elements being zero is normal; a unit that is zero for all samples is not.',
+    formula: "f = |{u : phi'(z_us) = 0 for all s}| / U",
+    symbols: {
+      f: 'fraction of dead units of a layer',
+      z_us: 'input of unit u for sample (and place) s',
+      U: 'units of the layer',
+    },
+    needs: 'one batch',
+    thresholds: [
+      {
+        name: 'warning, fraction of units',
+        value: WARNING_FRACTION,
+        source: 'SageMaker Debugger: more than half of a layer',
+      },
+      { name: 'fewest chances', value: FEWEST_CHANCES, source: 'silence of fewer samples means nothing' },
+    ],
+    severity: 'An error where a whole layer is dead and no gradient passes; a warning above half of a layer.',
+    remedies: ['zero-biases', 'use-leaky-relu', 'use-he-init', 'reduce-learning-rate', 'randomize-init'],
+    references: [
+      'Lu et al. 2020, Dying ReLU and Initialization: Theory and Numerical Examples',
+      'Rauschmayr et al. 2021, Amazon SageMaker Debugger',
+    ],
+  },
   check({ profile, attribution }: Case): Finding[] {
     // A comparison with NaN is false: that is no silence, and non-finite says what it is.
     const layers = profile.values.filter(

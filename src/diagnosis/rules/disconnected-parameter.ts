@@ -5,6 +5,17 @@ import { hints } from '../remedy-hints.ts';
 export const disconnectedParameter: DiagnosisRule = {
   id: 'disconnected-parameter',
   summary: 'parameters from which no differentiable path leads to the loss',
+  about: {
+    meaning:
+      'No path of differentiable operators leads from the loss to the parameter: its gradient does not exist, and training never changes it.',
+    formula: 'no path w -> ... -> L along operators whose derivative is not zero everywhere',
+    symbols: { w: 'the parameter', L: 'the loss' },
+    needs: 'one batch',
+    thresholds: [],
+    severity: 'An error where no parameter is connected at all, otherwise a warning.',
+    remedies: ['connect-parameter'],
+    references: [],
+  },
   check({ profile }: Case): Finding[] {
     const loose = profile.parameters.filter((parameter) => !parameter.connected);
     if (loose.length === 0) return [];

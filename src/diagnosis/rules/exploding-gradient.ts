@@ -15,6 +15,40 @@ const ONE_LAYER_SHARE = 0.8;
 export const explodingGradient: DiagnosisRule = {
   id: 'exploding-gradient',
   summary: 'the gradient grows on its way from the output to the first layer',
+  about: {
+    meaning:
+      'Where the factors of the chain rule are above 1 on average their product grows exponentially with depth: the first layers take steps out of all proportion, and a learning rate small enough for them is too small for the others.',
+    formula: 'D = log10 |dL/da_1| - log10 |dL/da_n| = sum over l of log10 (|dL/da_l| / |dL/da_(l+1)|)',
+    symbols: {
+      D: 'decades between the first layer and the output, without pooling, dropout and the loss',
+      a_l: 'output of layer l; a_n is what the loss reads',
+      L: 'the loss',
+    },
+    needs: 'one batch',
+    thresholds: [
+      {
+        name: 'error, decades',
+        value: ERROR_DECADES,
+        source: "the mirror image of AutoTrainer's 1e-3 (Zhang et al. 2021)",
+      },
+      {
+        name: 'warning, decades',
+        value: WARNING_DECADES,
+        source: 'batch normalization gives healthy networks a factor of about 1.2 per layer (Yang et al. 2019)',
+      },
+      {
+        name: 'largest share of one layer in an error',
+        value: ONE_LAYER_SHARE,
+        source: 'one large layer does not compound with depth',
+      },
+    ],
+    severity: 'An error from 10^3 on where more than one layer takes part; otherwise a warning.',
+    remedies: ['use-he-init', 'use-glorot-init', 'add-layer-norm', 'clip-gradient-norm', 'reduce-learning-rate'],
+    references: [
+      'Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks',
+      'Yang et al. 2019, A Mean Field Theory of Batch Normalization',
+    ],
+  },
   check({ profile, attribution }: Case): Finding[] {
     if (!attribution || !Number.isFinite(attribution.totalDecades)) return [];
     const decades = effectiveDecades(attribution.byKind);

@@ -11,6 +11,28 @@ const WARNING_DECADES = 2;
 export const explodingThroughTime: DiagnosisRule = {
   id: 'exploding-through-time',
   summary: 'the gradient grows on its way to the early time steps',
+  about: {
+    meaning:
+      'A recurrent layer multiplies the same Jacobian once per step. Where its gain is above 1 the gradient grows with the length of the sequence: the early steps drown all others, and an update becomes a leap.',
+    formula: 'D = sum over t of log10 (|J_t^T d_t| / |d_t|)',
+    symbols: {
+      D: 'decades that the recurrence alone adds between the last step and the first',
+      d_t: 'gradient of the hidden state at step t',
+      J_t: 'Jacobian of the hidden state at step t by that of the step before',
+    },
+    needs: 'one batch',
+    thresholds: [
+      {
+        name: 'error, decades',
+        value: ERROR_DECADES,
+        source: "the mirror image of AutoTrainer's 1e-3 (Zhang et al. 2021), over steps",
+      },
+      { name: 'warning, decades', value: WARNING_DECADES, source: 'a hundredfold gradient at the first step' },
+    ],
+    severity: 'An error from 10^3 on, a warning from 10^2.',
+    remedies: ['clip-gradient-norm', 'use-orthogonal-recurrence', 'use-lstm'],
+    references: ['Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks'],
+  },
   check({ profile }: Case): Finding[] {
     return (profile.recurrent ?? []).flatMap((flow) => {
       if (!(flow.recurrence >= WARNING_DECADES && Number.isFinite(flow.totalDecades))) return [];

@@ -7,6 +7,17 @@ import { hints } from '../remedy-hints.ts';
 export const nonFinite: DiagnosisRule = {
   id: 'non-finite',
   summary: 'NaN or infinity in the loss or in a gradient',
+  about: {
+    meaning:
+      'Sums and products with NaN are NaN: one such gradient destroys the weights with the next update. The first place where it arises, forward or backward, is what to mend.',
+    formula: 'not all of {L, dL/dv} are finite',
+    symbols: { L: 'the loss', v: "any value or parameter on the gradient's path" },
+    needs: 'one batch',
+    thresholds: [],
+    severity: 'Always an error.',
+    remedies: ['check-data', 'guard-operator', 'reduce-learning-rate', 'clip-gradient-norm'],
+    references: ['IEEE 754-2019, section 6: infinity, NaNs'],
+  },
   check({ profile }: Case): Finding[] {
     const parameters = profile.parameters.filter((parameter) => hasNonFinite(parameter.gradient));
     const backward = profile.values.filter((value) => hasNonFinite(value.gradient));

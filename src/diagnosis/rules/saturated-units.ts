@@ -12,6 +12,41 @@ const ERROR_DECADES = -1.5;
 export const saturatedUnits: DiagnosisRule = {
   id: 'saturated-units',
   summary: 'activations driven to the flat ends of their function',
+  about: {
+    meaning:
+      'Far from 0 a sigmoid is flat: where |z| is large its derivative is nearly zero, the unit passes little gradient back and hardly changes.',
+    formula: "f = |{i : |phi'(z_i)| < s max |phi'|}| / n,   D = log10 rms phi'(z)",
+    symbols: {
+      f: 'fraction of saturated elements',
+      s: 'part of the largest derivative below which an element counts as saturated',
+      D: "decades that the layer's derivatives alone cost",
+      z_i: 'input of element i of n',
+    },
+    needs: 'one batch',
+    thresholds: [
+      {
+        name: 'saturated below, part of the largest derivative',
+        value: SATURATION,
+        source: '|z| > 5 for sigmoid: DeepDiagnosis (Wardat et al. 2022)',
+      },
+      {
+        name: 'warning, fraction of elements',
+        value: WARNING_FRACTION,
+        source: 'DeepDiagnosis (Wardat et al. 2022), TheDeepChecker (Ben Braiek & Khomh 2023)',
+      },
+      {
+        name: 'error, decades of one layer',
+        value: ERROR_DECADES,
+        source: 'one layer then takes half of what vanishing-gradient calls an error',
+      },
+    ],
+    severity: 'A warning above half of the elements; an error where the derivatives of one layer cost 1.5 decades.',
+    remedies: ['use-glorot-init', 'add-batch-norm', 'standardize-inputs', 'use-relu'],
+    references: [
+      'Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural networks',
+      'Wardat et al. 2022, DeepDiagnosis',
+    ],
+  },
   check({ profile }: Case): Finding[] {
     const sick = profile.values
       .filter((value) => saturating.has(value.op) && (value.units?.saturatedFraction ?? 0) > WARNING_FRACTION)

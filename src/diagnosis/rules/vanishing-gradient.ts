@@ -15,6 +15,35 @@ const NOTE_DECADES = -1.5;
 export const vanishingGradient: DiagnosisRule = {
   id: 'vanishing-gradient',
   summary: 'the gradient shrinks on its way from the output to the first layer',
+  about: {
+    meaning:
+      'The chain rule multiplies one factor per layer. Where they are below 1 on average the product falls exponentially with depth: the first layers receive next to no gradient, stay near their random start, and the layers behind them build on noise.',
+    formula: 'D = log10 |dL/da_1| - log10 |dL/da_n| = sum over l of log10 (|dL/da_l| / |dL/da_(l+1)|)',
+    symbols: {
+      D: 'decades between the first layer and the output, without pooling, dropout and the loss, which starve no weight',
+      a_l: 'output of layer l; a_n is what the loss reads',
+      L: 'the loss',
+    },
+    needs: 'one batch',
+    thresholds: [
+      {
+        name: 'error, decades',
+        value: ERROR_DECADES,
+        source: 'AutoTrainer (Zhang et al. 2021): first over last below 1e-3',
+      },
+      { name: 'warning, decades', value: WARNING_DECADES, source: 'a hundredth: calibrated on networks that train' },
+      { name: 'note, decades', value: NOTE_DECADES, source: 'calibrated on networks that train' },
+    ],
+    severity:
+      'An error from 10^-3 on, counted without up to three small weight layers that open by themselves; otherwise a warning. Exactly zero is an error unless zero weights that receive a gradient themselves are the reason: then a note.',
+    remedies: ['use-relu', 'use-he-init', 'add-batch-norm', 'add-residual'],
+    references: [
+      'Hochreiter 1991, Untersuchungen zu dynamischen neuronalen Netzen',
+      'Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural networks',
+      'Schoenholz et al. 2017, Deep Information Propagation',
+      'Zhang et al. 2021, AutoTrainer',
+    ],
+  },
   check({ profile, attribution }: Case): Finding[] {
     if (!attribution || Number.isNaN(attribution.totalDecades)) return [];
     if (attribution.totalDecades === Number.NEGATIVE_INFINITY) return exactlyZero({ profile, attribution });
