@@ -24,6 +24,7 @@ export { type Tensor, tensorOf } from './graph/tensor.ts';
 export { readModelSource } from './readers/index.ts';
 export { memorySource, type Source } from './readers/source.ts';
 export { REPORT_SCHEMA, renderJson, reportOf } from './report/json.ts';
+export { LONGEST_COMMENT, type MarkdownOptions, renderMarkdown } from './report/markdown.ts';
 export type {
   FindingFate,
   LayerMovement,

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { reportFailure } from './fail.ts';
 import { guardStreams } from './output.ts';
+import { readVersion } from './version.ts';
 
 /** A command's file: declares options, and says what to run. */
 export interface CommandModule {
@@ -72,9 +72,4 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
     if (args.includes(name)) (await load()).configure(command);
   }
   return program;
-}
-
-function readVersion(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

@@ -5,6 +5,7 @@ import { commandOf, declareMeasuring, declareThreads, type MeasureOptions, measu
 import { oneOf } from '../options.ts';
 import { checkOutput, type OutputOptions, terminalOptions, writeResult } from '../output.ts';
 import { Progress } from '../progress.ts';
+import { readVersion } from '../version.ts';
 
 interface Options extends OutputOptions, MeasureOptions {
   readonly format: (typeof formats)[number];
@@ -12,7 +13,7 @@ interface Options extends OutputOptions, MeasureOptions {
   readonly allLayers?: boolean;
 }
 
-const formats = ['text', 'json'] as const;
+const formats = ['text', 'json', 'markdown'] as const;
 
 const description =
   'Runs the model forward and backward once, measures the gradient everywhere, and ' +
@@ -73,6 +74,9 @@ async function diagnoseFile(path: string, options: Options): Promise<void> {
 
 async function render(subject: ReportSubject, options: Options): Promise<string> {
   if (options.format === 'json') return (await import('../../report/json.ts')).renderJson(subject);
+  if (options.format === 'markdown') {
+    return (await import('../../report/markdown.ts')).renderMarkdown(subject, { version: readVersion() });
+  }
   const { renderTerminal } = await import('../../report/terminal.ts');
   return renderTerminal(subject, { ...terminalOptions(options), allLayers: options.allLayers });
 }
