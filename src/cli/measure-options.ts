@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import type { NodeDiagnoseOptions } from '../node.ts';
-import { parseInitialization } from '../random/parse-initialization.ts';
 import { type LossKind, lossKinds } from '../training/losses.ts';
 import { optimizers } from '../training/optimizers/index.ts';
-import { collect, oneOf, positiveNumber, wholeNumber } from './options.ts';
+import { collect, initHelp, initialWeights, oneOf, positiveNumber, wholeNumber } from './options.ts';
 
 /** What every command that measures a model lets its users choose. */
 export interface MeasureOptions {
@@ -25,12 +24,6 @@ const losses = ['auto', ...lossKinds] as const;
 const optimizerNames = Object.keys(optimizers);
 const LARGEST_SEED = 2 ** 32 - 1;
 
-/** Checks a scheme's name before anything is read. */
-function initial(text: string): string {
-  if (text !== 'keep' && text !== 'lsuv') parseInitialization(text, '--init', ['keep', 'lsuv']);
-  return text;
-}
-
 /** Declares the options that say what is fed, with which weights, and what a step is. */
 export function declareMeasuring(command: Command): Command {
   return command
@@ -41,7 +34,7 @@ export function declareMeasuring(command: Command): Command {
     .option('--model-output <name>', 'the output to compute the loss from (default: the first)')
     .option('--batch <n>', 'samples (default: 64)', wholeNumber('--batch', 1, 1_000_000))
     .option('--seed <n>', 'of everything random (default: 0)', wholeNumber('--seed', 0, LARGEST_SEED))
-    .option('--init <scheme>', 'weights: keep, lsuv, or drawn anew: he, glorot, orthogonal, … (default: keep)', initial)
+    .option('--init <scheme>', initHelp, initialWeights)
     .option(
       '--optimizer <name>',
       `judge the size of its first step, and train --steps with it: ${optimizerNames.join(', ')}`,

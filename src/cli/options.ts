@@ -1,5 +1,6 @@
 import { suggest } from '../graph/did-you-mean.ts';
 import { UsageError } from '../graph/errors.ts';
+import { parseInitialWeights } from '../random/parse-initialization.ts';
 
 /** A parser of whole numbers from `low` to `high` for the option of this name. Throws UsageError. */
 export function wholeNumber(option: string, low: number, high: number): (text: string) => number {
@@ -44,6 +45,15 @@ export function oneOf<T extends string>(option: string, words: readonly T[]): (t
     if (found !== undefined) return found;
     throw unfit(option, text, suggest(text, words, 'accepted'));
   };
+}
+
+/** What `--init` takes, for help. */
+export const initHelp = 'weights: keep, lsuv, fixup, or drawn anew: he, glorot, orthogonal, … (default: keep)';
+
+/** Checks the name of a scheme before anything is read. Throws UsageError. */
+export function initialWeights(text: string): string {
+  parseInitialWeights(text);
+  return text;
 }
 
 /** Collects the values of a repeated option. */

@@ -4,6 +4,15 @@ import { type FanMode, type Initialization, initializationNamed, initializationN
 
 const modes: readonly string[] = ['fan-in', 'fan-out', 'fan-avg'];
 
+/** Schemes for whole models, beside those for one tensor: keep its weights, scale by data, scale residual branches. */
+export const modelSchemes = ['keep', 'lsuv', 'fixup'] as const;
+export type ModelScheme = (typeof modelSchemes)[number];
+
+/** `keep`, `lsuv`, `fixup`, or a scheme with its options. Throws UsageError. */
+export function parseInitialWeights(text: string, where = '--init'): ModelScheme | Initialization {
+  return modelSchemes.find((known) => known === text) ?? parseInitialization(text, where, modelSchemes);
+}
+
 /**
  * A scheme as one word, its options after a colon: `he`, `he:fan-out`, `glorot:1.67,fan-in` (a gain and which fan),
  * `normal:0.02` (the deviation), `uniform:0.1` (the limit), `constant:0.5`. Throws UsageError; `others` are names that

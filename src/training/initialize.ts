@@ -1,8 +1,10 @@
 import { isFloat } from '../graph/data-type.ts';
+import { UsageError } from '../graph/errors.ts';
 import { cloneGraph, consumers, type Graph, type Model, type Node, producers } from '../graph/graph.ts';
 import { findParameters } from '../graph/parameters.ts';
 import { subgraphsOf } from '../graph/subgraphs.ts';
 import { filledTensor, sizeOf, type Tensor, tensorOf } from '../graph/tensor.ts';
+import { planFixup } from '../random/fixup.ts';
 import { type Initialization, initialize } from '../random/initializers.ts';
 import { createRandom, type Random } from '../random/random.ts';
 import { layoutFans, type Role, roleOf, type WeightLayout } from './weight-layout.ts';
@@ -23,9 +25,14 @@ const POSITION_STD = 0.02;
 /**
  * Draws a model's parameters anew by what reads them: weights by the scheme with the fans of their operator, biases and
  * peepholes zero, normalizations scale 1 and bias 0 with running statistics 0 and 1. An embedding is a product with a
- * one-hot row, fan-in 1: N(0, 1). The given model is not changed.
+ * one-hot row, fan-in 1: N(0, 1). `scheme` may differ by parameter. The given model is not changed.
  */
-export function reinitialize(model: Model, scheme: Initialization, seed: number): Reinitialized {
+export function reinitialize(
+  model: Model,
+  scheme: Initialization | ((parameter: string) => Initialization),
+  seed: number,
+): Reinitialized {
+  const schemeOf = typeof scheme === 'function' ? scheme : () => scheme;
   const graph = cloneGraph(model.graph);
   const random = createRandom(seed).fork('initialization');
   const roles = new Map<string, Role['kind']>();
@@ -33,11 +40,31 @@ export function reinitialize(model: Model, scheme: Initialization, seed: number)
   for (const [name, role] of rolesOf(model)) {
     const tensor = graph.initializers.get(name)!;
     roles.set(name, role.kind);
-    const next = draw(role, tensor, scheme, random.fork(name));
+    const next = draw(role, tensor, schemeOf(name), random.fork(name));
     if (next) graph.initializers.set(name, next);
     else kept.push(name);
   }
   return { model: { ...model, graph }, roles, kept };
+}
+
+/**
+ * Fixup (Zhang, Dauphin & Ma 2019): the weights of `planFixup`, biases zero. The paper's scalar biases and multipliers
+ * would be new parameters: none are added. Throws UsageError for a model without residual branches.
+ */
+export function initializeFixup(model: Model, seed: number): Reinitialized & { readonly branches: number } {
+  const { gains, branches } = planFixup(model.graph, findParameters(model));
+  if (branches === 0) {
+    throw new UsageError(`fixup is for residual networks, and no residual branch is found in ${model.name}`, {
+      code: 'initialization',
+      where: '--init',
+      hint: 'he, glorot, orthogonal and lsuv draw the weights of any network',
+    });
+  }
+  const schemeOf = (name: string): Initialization => {
+    const gain = gains.get(name) ?? 1;
+    return gain === 0 ? { scheme: 'zeros' } : { scheme: 'he-normal', gain };
+  };
+  return { ...reinitialize(model, schemeOf, seed), branches };
 }
 
 /** What each parameter and running statistic of a model is to its readers. */

@@ -26,7 +26,7 @@ export interface DiagnoseOptions {
   readonly loss?: LossKind | 'auto';
   /** Name of the output to compute the loss from; default the first float output. */
   readonly output?: string;
-  /** Weights to measure with: `keep` (default), a scheme drawn by seed (`he`, `normal:0.02`), or `lsuv`. */
+  /** Weights to measure with: `keep` (default), a scheme drawn by seed (`he`, `normal:0.02`), `lsuv` or `fixup`. */
   readonly init?: string;
   /** Samples, default 64. */
   readonly size?: number;

@@ -2,21 +2,12 @@ import { type BatchOptions, type BatchRequest, makeBatch } from '../data/index.t
 import { isFloat } from '../graph/data-type.ts';
 import type { Model } from '../graph/graph.ts';
 import { type Tensor, tensorOf, toFloat64 } from '../graph/tensor.ts';
-import type { Initialization } from '../random/initializers.ts';
-import { parseInitialization } from '../random/parse-initialization.ts';
+import { parseInitialWeights } from '../random/parse-initialization.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { reinitialize } from '../training/initialize.ts';
+import { initializeFixup, reinitialize } from '../training/initialize.ts';
 import { applyLsuv } from './lsuv.ts';
 import { vocabularies } from './model-hints.ts';
 import { prepareForMeasuring, withOwnTensors } from './prepare.ts';
-
-/** How a model gets its first weights: its own, a scheme's, or scaled by data. */
-export type InitialWeights = 'keep' | 'lsuv' | Initialization;
-
-/** Reads `keep`, `lsuv` or a scheme with its options (`he:fan-out`, `normal:0.02`). Throws UsageError. */
-export function readInitialWeights(text: string): InitialWeights {
-  return text === 'keep' || text === 'lsuv' ? text : parseInitialization(text, '--init', ['keep', 'lsuv']);
-}
 
 export interface InitialWeightsOptions {
   readonly runtime: Runtime;
@@ -37,7 +28,7 @@ export async function initializeWeights(
   how: string | undefined,
   options: InitialWeightsOptions,
 ): Promise<{ model: Model; notes: readonly string[] }> {
-  const weights = readInitialWeights(how ?? 'keep');
+  const weights = parseInitialWeights(how ?? 'keep');
   if (weights === 'keep') return { model: given, notes: [] };
   const own = withOwnTensors(given);
   const { seed } = options;
@@ -46,6 +37,16 @@ export async function initializeWeights(
     const shown = `${kept.slice(0, 5).join(', ')}${kept.length > 5 ? ', …' : ''}`;
     if (kept.length > 0) notes.push(`kept as stored, for what reads them is no operator with weights: ${shown}`);
   };
+  if (weights === 'fixup') {
+    const { model, kept, branches } = initializeFixup(own, seed);
+    notes.push(
+      `fixup: ${branches} residual branch${branches === 1 ? '' : 'es'}, the last layer of each and the classifier zero`,
+    );
+    const norms = own.graph.nodes.filter(({ op }) => op.endsWith('Normalization')).length;
+    if (norms > 0) notes.push(`fixup is made for networks without normalization; this one has ${norms} nodes of it`);
+    sayKept(kept);
+    return { model, notes };
+  }
   if (weights !== 'lsuv') {
     const { model, kept } = reinitialize(own, weights, seed);
     sayKept(kept);

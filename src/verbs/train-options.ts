@@ -17,6 +17,8 @@ export interface TrainOptions {
   readonly loss?: LossKind | 'auto';
   /** Name of the output to compute the loss from; default the first float output. */
   readonly output?: string;
+  /** First weights: `keep` (default), a scheme drawn by seed (`he`, `normal:0.02`), `lsuv` or `fixup`. */
+  readonly init?: string;
   /** Rows of a batch; default the model file's own, else 32. */
   readonly batch?: number;
   /** Training ends at whichever comes first; default 10 epochs where neither is given. */

@@ -16,6 +16,7 @@ import { targetFor } from '../training/targets.ts';
 import { Trainer, type TrainingBatch } from '../training/trainer.ts';
 import { diagnose } from './diagnose.ts';
 import { noteExport } from './export-notes.ts';
+import { initializeWeights } from './initial-weights.ts';
 import { lossKindOf } from './model-hints.ts';
 import { prepareForTraining } from './prepare.ts';
 import { scheduleOf } from './schedule-choice.ts';
@@ -38,13 +39,17 @@ const EPOCHS = 10;
 export async function* train(given: Model, options: TrainOptions): AsyncGenerator<TrainEvent> {
   checkOptions(options);
   const { runtime, data } = options;
-  const { model, notes } = prepareForTraining(given);
-  separateStatistics(model.graph);
-  const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
-  const seed = options.seed ?? model.training?.seed ?? 0;
+  const inputs = given.graph.inputs.filter((input) => !given.graph.initializers.has(input.name));
+  const seed = options.seed ?? given.training?.seed ?? 0;
   const rows = data.size === undefined ? undefined : data.count('training');
   const validation = data.size === undefined ? 0 : data.count('validation');
-  const batch = batchSize(options, model, fixedBatchOf(inputs), rows);
+  const batch = batchSize(options, given, fixedBatchOf(inputs), rows);
+  // A run that goes on has its weights.
+  const init = options.resume ? 'keep' : options.init;
+  const request = init === 'lsuv' ? requestOf(await firstBatch(data, batch)) : undefined;
+  const initial = await initializeWeights(given, init, { runtime, seed, batch: request, size: batch });
+  const { model, notes } = prepareForTraining(initial.model);
+  separateStatistics(model.graph);
   const parts = await assemble(model, { ...options, batch, seed });
   const { step, plan, lossGraph, accuracy, layers, inspect, first } = parts;
   const { optimizer } = step;
@@ -75,7 +80,7 @@ export async function* train(given: Model, options: TrainOptions): AsyncGenerato
       parameters: step.state.reduce((sum, { name, initial }) => sum + (trained.has(name) ? initial.data.length : 0), 0),
       seed,
       runtime: runtime.name,
-      notes: [...data.notes, ...notes, ...noteExport(model, step.parameters), ...noteStep(step)],
+      notes: [...data.notes, ...initial.notes, ...notes, ...noteExport(model, step.parameters), ...noteStep(step)],
     };
     const fitted = async function* (source: AsyncIterable<TrainingBatch>): AsyncGenerator<TrainingBatch> {
       for await (const { inputs: fed, target } of source) {

@@ -9,7 +9,16 @@ import { optimizers } from '../../training/optimizers/index.ts';
 import { type ScheduleChoice, scheduleKinds } from '../../verbs/schedule-choice.ts';
 import type { TrainEvent, TrainOptions } from '../../verbs/train.ts';
 import { dataSetsHelp } from '../data-sets-help.ts';
-import { collect, fractionNumber, nonNegativeNumber, oneOf, positiveNumber, wholeNumber } from '../options.ts';
+import {
+  collect,
+  fractionNumber,
+  initHelp,
+  initialWeights,
+  nonNegativeNumber,
+  oneOf,
+  positiveNumber,
+  wholeNumber,
+} from '../options.ts';
 import { describeRun, TrainingProgress } from '../training-progress.ts';
 
 /** Options as they stand in a run's configuration too. */
@@ -21,6 +30,7 @@ interface Options {
   readonly validation?: number;
   readonly loss?: LossKind | 'auto';
   readonly modelOutput?: string;
+  readonly init?: string;
   readonly epochs?: number;
   readonly steps?: number;
   readonly batch?: number;
@@ -90,6 +100,7 @@ export function configure(command: Command): void {
     .option('--target <file>', 'a .npy array of labels or values for --input')
     .option('--samples <n>', 'rows of a built-in data set (default: all there are)', whole('--samples'))
     .option('--validation <part>', 'part of the rows kept to score on (default: 0)', fractionNumber('--validation'))
+    .option('--init <scheme>', initHelp, initialWeights)
     .option('--epochs <n>', 'passes over the data (default: 10)', whole('--epochs'))
     .option('--steps <n>', 'updates at most', whole('--steps'))
     .option('--batch <n>', "rows of a batch (default: the file's own, else 32)", wholeNumber('--batch', 1, 1_000_000))
@@ -225,6 +236,7 @@ function trainingOf(options: Options, model: Model): Omit<TrainOptions, 'runtime
   return {
     loss: options.loss,
     output: options.modelOutput,
+    init: options.init,
     batch: options.batch,
     epochs: options.epochs,
     steps: options.steps,
