@@ -94,7 +94,7 @@ function readDefaults(document: SpecDocument, spec: Record<string, unknown>) {
 
 interface Input {
   readonly name: string;
-  readonly type: 'float32' | 'float64';
+  readonly type: 'float32' | 'float64' | 'int64';
   readonly shape: readonly number[];
 }
 
@@ -106,7 +106,7 @@ function readInput(document: SpecDocument, raw: unknown): Input {
     : new Map([['shape', { value: raw, path: ['input'] }]]);
   const shape = given.get('shape');
   if (shape && typeof shape.value === 'number') given.set('shape', { ...shape, value: [shape.value] });
-  const schema = { shape: sampleShape, name: name.optional(), type: oneOf('float32', 'float64').optional() };
+  const schema = { shape: sampleShape, name: name.optional(), type: oneOf('float32', 'float64', 'int64').optional() };
   const options = readOptions(document, schema, given, 'input', ['input']) as Partial<Input> & Pick<Input, 'shape'>;
   if (sizeOf(options.shape) > LARGEST_SAMPLE) {
     const message = `expected a sample of at most ${LARGEST_SAMPLE} elements, found ${quote(options.shape)}`;

@@ -108,14 +108,21 @@ export class Network {
   private append(item: Item, name: string, X: Value): Value {
     const times = item.options.repeat as number | undefined;
     if (times === undefined) return this.build(item, name, X);
-    return range(times).reduce((Y, i) => this.build(item, `${name}.${i}`, Y), X);
+    return range(times).reduce((Y, i) => this.build(item, `${name}.${i}`, Y, times - 1 - i), X);
   }
 
-  private build(item: Item, name: string, X: Value): Value {
+  private build(item: Item, name: string, X: Value, following = 0): Value {
     if (++this.layers > MOST_LAYERS) {
       throw specError(this.document, item.path, `expected at most ${MOST_LAYERS} layers`, { code: 'spec-too-large' });
     }
-    return this.table.kinds[item.kind]!.build(new Layer(this, name, item), X);
+    const kind = this.table.kinds[item.kind]!;
+    const layer = new Layer(this, name, item, following);
+    if (!isFloat(X.type) && !kind.takesTokens) {
+      throw layer.error(`expected numbers, found tokens of type ${X.type}`, {
+        hint: 'put "- embedding: {vocabulary: 1000, units: 32}" before it',
+      });
+    }
+    return kind.build(layer, X);
   }
 
   /** The items of a list of layers, each read once however often it is repeated. */
@@ -132,7 +139,6 @@ export class Network {
       kinds: this.table.kinds,
       aliases: this.table.aliases,
       common: { name: nameSchema.optional(), repeat: repeats.optional() },
-      yielding: ['repeat'],
     };
     const tagged = list.data.map((entry, i) => readTagged(this.document, entry, [...path, i], vocabulary));
     const taken = new Set<string>();
@@ -164,12 +170,20 @@ function freeName(base: string, taken: Set<string>): string {
 export class Layer {
   readonly name: string;
   readonly network: Network;
+  /** How many repetitions of it (`repeat`) come behind this one. */
+  readonly following: number;
   private readonly tagged: Tagged;
 
-  constructor(network: Network, name: string, tagged: Tagged) {
+  constructor(network: Network, name: string, tagged: Tagged, following = 0) {
     this.network = network;
     this.name = network.claim(name);
     this.tagged = tagged;
+    this.following = following;
+  }
+
+  /** A part with names of its own (`layer.part`) and this layer's options. */
+  part(part: string): Layer {
+    return new Layer(this.network, `${this.name}.${part}`, this.tagged);
   }
 
   get options(): Readonly<Record<string, unknown>> {
@@ -184,37 +198,63 @@ export class Layer {
     attributes: Record<string, Attribute> = {},
     part?: string,
   ): Value {
-    const { graph } = this.network;
-    if (sizeOf(sampleShape) > LARGEST_SAMPLE) {
-      throw this.error(`expected a result of at most ${LARGEST_SAMPLE} elements, found ${shown(sampleShape)}`);
-    }
     const name = part === undefined ? this.name : this.network.claim(`${this.name}.${part}`);
-    const type = inputs[0]!.type;
-    const names = { node: name, outputs: [name] };
-    const [Y] = graph.add(op, inputs, [[type, [1, ...sampleShape]]], attributes, names);
-    graph.graph.values.set(name, { name, type, shape: [BATCH, ...sampleShape] });
-    return Y!;
+    return this.named(op, inputs, [[name, [BATCH, ...sampleShape]]], attributes, name)[0]!;
   }
 
-  /** A parameter `layer.suffix`, drawn from a stream of its own, or with the values given. */
+  /** Appends a node with several outputs, or one whose batch is not the first axis; names are given as they are to be. */
+  named(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    outputs: readonly (readonly [name: string, shape: readonly (number | typeof BATCH)[]])[],
+    attributes: Record<string, Attribute>,
+    node: string,
+    type = inputs[0]!.type,
+  ): Value[] {
+    const { graph } = this.network;
+    const shapes = outputs.map(([, shape]) => shape.map((dim) => (dim === BATCH ? 1 : dim)));
+    for (const shape of shapes) {
+      if (sizeOf(shape) <= LARGEST_SAMPLE) continue;
+      throw this.error(`expected a result of at most ${LARGEST_SAMPLE} elements, found ${shown(shape)}`);
+    }
+    const names = { node, outputs: outputs.map(([name]) => name) };
+    const results = graph.add(
+      op,
+      inputs,
+      shapes.map((shape) => [type, shape] as const),
+      attributes,
+      names,
+    );
+    for (const [name, shape] of outputs) graph.graph.values.set(name, { name, type, shape: [...shape] });
+    return results;
+  }
+
+  /**
+   * A parameter `layer.suffix`, drawn from a stream of its own, or with the values given. Of a list of schemes each
+   * draws one part of the tensor, all of the same shape `layout.block`, one after the other.
+   */
   parameter(
     suffix: string,
     type: DataType,
     dims: readonly number[],
-    values: Initialization | Values,
-    layout?: { fans?: Fans; groups?: number; transpose?: boolean },
+    values: Initialization | Values | readonly Initialization[],
+    layout?: { fans?: Fans; groups?: number; transpose?: boolean; block?: readonly number[] },
   ): Value {
     const name = `${this.name}.${suffix}`;
-    const what = `${name} [${dims.join(', ')}]`;
-    this.network.reserve(sizeOf(dims) * (type === 'float64' ? 8 : 4), this.tagged, what);
+    this.reserve(name, type, dims);
     const drawn =
-      'scheme' in values
-        ? this.draw(name, dims, values, layout)
-        : valuesOf(this.network.document, values, dims, `${quote(name)}`);
+      'raw' in values
+        ? valuesOf(this.network.document, values, dims, `${quote(name)}`)
+        : this.draw(name, layout?.block ?? dims, 'scheme' in values ? [values] : values, layout);
     const tensor = layout?.transpose
       ? tensorOf(type, [dims[1]!, dims[0]!], transposed(drawn, dims[0]!, dims[1]!))
       : tensorOf(type, dims, drawn);
     return this.network.graph.initializer(name, tensor);
+  }
+
+  /** Counts a stored tensor before it is made. Throws ReaderError where the model would be too large. */
+  reserve(name: string, type: DataType, dims: readonly number[]): void {
+    this.network.reserve(sizeOf(dims) * (type === 'float64' ? 8 : 4), this.tagged, `${name} [${dims.join(', ')}]`);
   }
 
   /** An initializer `layer.suffix` that is never trained. */
@@ -224,9 +264,16 @@ export class Layer {
     return this.network.graph.initializer(name, tensor);
   }
 
-  /** A scalar that is never trained. */
+  /** A list of integers (axes, a shape) as an initializer `layer.suffix`. */
+  integers(suffix: string, values: readonly number[]): Value {
+    return this.constant(suffix, tensorOf('int64', [values.length], values));
+  }
+
+  /** A scalar that is never trained; its name starts like those exporters make up, so that an ONNX file says so too. */
   scalar(suffix: string, type: DataType, value: number): Value {
-    return this.constant(suffix, scalarOf(isFloat(type) ? type : 'float32', value));
+    const name = `/${this.name}.${suffix}`;
+    this.network.constants.add(name);
+    return this.network.graph.initializer(name, scalarOf(isFloat(type) ? type : 'float32', value));
   }
 
   /** The initialization given as an option, or `fallback`. */
@@ -257,9 +304,9 @@ export class Layer {
     return this.network.sequence(this.options[option], this.tagged.pathOf(option), scope, X);
   }
 
-  /** Appends the option `activation`, if there is one. */
-  activation(X: Value): Value {
-    const raw = this.options.activation;
+  /** Appends the option `activation`, or `fallback`, if there is one. */
+  activation(X: Value, fallback?: string): Value {
+    const raw = this.options.activation ?? fallback;
     if (raw === undefined || raw === null) return X;
     return this.network.activate(raw, this.tagged.pathOf('activation'), this.name, X);
   }
@@ -267,15 +314,23 @@ export class Layer {
   private draw(
     name: string,
     dims: readonly number[],
-    scheme: Initialization,
+    schemes: readonly Initialization[],
     layout: { fans?: Fans; groups?: number } = {},
   ): Float64Array {
-    if (scheme.scheme === 'orthogonal' && Math.min(dims[0]!, sizeOf(dims.slice(1))) > LARGEST_ORTHOGONAL) {
+    const smaller = Math.min(dims[0]!, sizeOf(dims.slice(1)));
+    if (smaller > LARGEST_ORTHOGONAL && schemes.some(({ scheme }) => scheme === 'orthogonal')) {
       throw this.error(`an orthogonal matrix [${dims.join(', ')}] takes minutes to draw`, {
         hint: `expected one side of at most ${LARGEST_ORTHOGONAL}; "lecun-normal" has the same scale`,
       });
     }
-    return initialize(scheme, dims, this.network.random.fork(name), layout);
+    const random = this.network.random.fork(name);
+    if (schemes.length === 1) return initialize(schemes[0]!, dims, random, layout);
+    const size = sizeOf(dims);
+    const values = new Float64Array(size * schemes.length);
+    schemes.forEach((scheme, i) => {
+      values.set(initialize(scheme, dims, random, layout), i * size);
+    });
+    return values;
   }
 }
 

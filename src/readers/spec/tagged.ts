@@ -28,8 +28,6 @@ export interface Vocabulary {
   readonly aliases?: Readonly<Record<string, string>>;
   /** Options of every kind. */
   readonly common?: z.ZodRawShape;
-  /** Kinds whose name is also an option of others: they give way. */
-  readonly yielding?: readonly string[];
 }
 
 interface Given {
@@ -43,11 +41,11 @@ interface Given {
  */
 export function readTagged(document: SpecDocument, value: unknown, path: Path, vocabulary: Vocabulary): Tagged {
   const { noun, kinds, aliases = {}, common = {} } = vocabulary;
-  const known = [...Object.keys(kinds), ...Object.keys(aliases)];
+  const names = [...Object.keys(kinds), ...Object.keys(aliases)];
   const isKnown = (name: string) => Object.hasOwn(kinds, name) || Object.hasOwn(aliases, name);
   const unknown = (name: string, place: Path, at: 'key' | 'value') =>
     specError(document, place, `unknown ${noun} ${quote(name)}`, {
-      hint: suggest(name, known),
+      hint: suggest(name, names),
       at,
       code: `spec-unknown-${noun}`,
     });
@@ -57,12 +55,17 @@ export function readTagged(document: SpecDocument, value: unknown, path: Path, v
     return finish(value, new Map());
   }
   if (!isRecord(value) || Object.keys(value).length === 0) {
-    throw specError(document, path, `expected a ${noun}, found ${quote(value)}`, { hint: suggest('', known) });
+    throw specError(document, path, `expected a ${noun}, found ${quote(value)}`, { hint: suggest('', names) });
   }
 
   const keys = Object.keys(value);
-  let named = keys.filter(isKnown);
-  if (named.length > 1) named = named.filter((key) => !vocabulary.yielding?.includes(key));
+  const known = keys.filter(isKnown);
+  // `repeat` and `dropout` are layers, and options of others: beside those they give way.
+  const isOption = (key: string) =>
+    known.some(
+      (other) => other !== key && Object.hasOwn({ ...kinds[aliases[other] ?? other]!.options, ...common }, key),
+    );
+  const named = known.length > 1 ? known.filter((key) => !isOption(key)) : known;
   if (named.length > 1) {
     throw specError(document, [...path, named[1]!], `expected one ${noun}, found ${named.map(quote).join(' and ')}`, {
       hint: `give each ${noun} its own item, starting with "- "`,

@@ -17,8 +17,10 @@ export async function run(model: Model, values: ArrayLike<number> | undefined, b
   });
   const input = model.graph.inputs[0]!;
   const dims = input.shape!.map((dim) => (dim === 'batch' ? batch : (dim as number)));
+  const tokens = input.type === 'int64';
+  const numbers = Array.from(values ?? Array.from({ length: sizeOf(dims) }, (_, i) => (tokens ? i % 2 : Math.sin(i))));
   const array = input.type === 'float64' ? Float64Array : Float32Array;
-  const data = array.from(values ?? Array.from({ length: sizeOf(dims) }, (_, i) => Math.sin(i)));
+  const data = tokens ? BigInt64Array.from(numbers, BigInt) : array.from(numbers);
   const results = await session.run({ [input.name]: new ort.Tensor(input.type as 'float32', data as never, dims) });
   await session.release();
   return Object.fromEntries(

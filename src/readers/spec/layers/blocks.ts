@@ -1,8 +1,9 @@
 import type { Value } from '../../../graph/graph.ts';
 import { range, sameShape } from '../../../graph/shapes.ts';
 import { type Layer, repeats, sampleOf, shown } from '../network.ts';
-import { anything, layerList } from '../schema.ts';
+import { anything, layerList, number } from '../schema.ts';
 import { type LayerKind, layerKind } from './kind.ts';
+import { scaled } from './scaling.ts';
 
 /** Layers made of layers. */
 export const blocks: Record<string, LayerKind> = {
@@ -10,14 +11,21 @@ export const blocks: Record<string, LayerKind> = {
     main: 'times',
     defaultName: 'block',
     options: { times: repeats, layers: layerList },
+    takesTokens: true,
     build: (layer, X, { times }) => range(times).reduce((Y, i) => layer.sequence('layers', Y, i), X),
   }),
   residual: layerKind({
     main: 'layers',
-    options: { layers: layerList, shortcut: anything.optional(), activation: anything.optional() },
-    // y = F(x) + shortcut(x): He et al. 2016, eq. 1 and 2.
-    build(layer, X) {
-      const branch = layer.sequence('layers', X);
+    options: {
+      layers: layerList,
+      shortcut: anything.optional(),
+      activation: anything.optional(),
+      scale: number.optional(),
+    },
+    // y = F(x) + shortcut(x): He et al. 2016, eq. 1 and 2; with a learnt number before F: Bachlechner et al. 2021.
+    build(layer, X, { scale }) {
+      const inner = layer.sequence('layers', X);
+      const branch = scale === undefined ? inner : scaled(layer.part('scale'), inner, scale);
       const skip = shortcutOf(layer, X, branch);
       if (!sameShape(branch.shape, skip.shape)) {
         const message = `its layers give ${shown(sampleOf(branch))}, its shortcut ${shown(sampleOf(skip))}`;
@@ -54,8 +62,9 @@ function projection(layer: Layer, X: Value, branch: Value): Value {
     });
   }
   if (spatial.length === 0) {
-    const W = layer.parameter('projection.weight', X.type, [to!, from!], weights);
-    return layer.node('Gemm', [X, W], [to!], { transB: 1 }, 'projection');
+    const own = layer.part('projection');
+    const W = own.parameter('weight', X.type, [to!, from!], weights);
+    return own.node('Gemm', [X, W], [to!], { transB: 1 });
   }
   const stride = spatial.map((size, i) => Math.ceil(size / target[i]!));
   if (spatial.some((size, i) => Math.ceil(size / stride[i]!) !== target[i])) {
@@ -65,7 +74,8 @@ function projection(layer: Layer, X: Value, branch: Value): Value {
     });
   }
   const ones = spatial.map(() => 1);
-  const W = layer.parameter('projection.weight', X.type, [to!, from!, ...ones], weights);
+  const own = layer.part('projection');
+  const W = own.parameter('weight', X.type, [to!, from!, ...ones], weights);
   const attributes = { kernel_shape: ones, strides: stride, pads: [...ones, ...ones].map(() => 0) };
-  return layer.node('Conv', [X, W], [to!, ...target], attributes, 'projection');
+  return own.node('Conv', [X, W], [to!, ...target], attributes);
 }

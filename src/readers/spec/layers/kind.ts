@@ -7,6 +7,8 @@ import type { OptionSet } from '../tagged.ts';
 export interface LayerKind extends OptionSet {
   /** Name of a layer that is given none; the kind's own name by default. */
   readonly defaultName?: string;
+  /** Takes integers: all others are told that an embedding belongs before them. */
+  readonly takesTokens?: boolean;
   build(layer: Layer, X: Value): Value;
 }
 
@@ -15,6 +17,7 @@ export function layerKind<const S extends z.ZodRawShape>(definition: {
   main?: keyof S & string;
   options: S;
   defaultName?: string;
+  takesTokens?: boolean;
   build(layer: Layer, X: Value, options: z.output<z.ZodObject<S>>): Value;
 }): LayerKind {
   return {

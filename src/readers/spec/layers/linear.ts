@@ -23,21 +23,25 @@ function weightValues(layer: Layer): Initialization | Values {
   return layer.initialization('init', layer.network.defaults.weights, 'weights');
 }
 
-/** The bias: absent, written out, or drawn (zeros by default; with `pytorch-default` weights, as PyTorch draws it). */
+/** How a bias is drawn: not at all, zeros by default, and with `pytorch-default` weights as PyTorch draws it. */
+export function biasScheme(layer: Layer, weights: Initialization | Values): Initialization | false {
+  const { defaults } = layer.network;
+  const { bias } = layer.options;
+  if ((bias ?? (defaults.bias === false ? false : undefined)) === false) return false;
+  const scheme = 'scheme' in weights && weights.scheme === 'pytorch-default' ? 'pytorch-default' : 'zeros';
+  return layer.initialization('bias', defaults.bias || { scheme }, 'bias');
+}
+
+/** The bias: absent, written out, or drawn. */
 function biasOf(layer: Layer, X: Value, weights: Initialization | Values, dims: readonly number[], groups = 1) {
   const { bias } = layer.options;
-  const { defaults } = layer.network;
-  const chosen = bias ?? (defaults.bias === false ? false : undefined);
-  if (chosen === false) return undefined;
-  const scheme = 'scheme' in weights && weights.scheme === 'pytorch-default' ? 'pytorch-default' : 'zeros';
-  const values = Array.isArray(bias)
-    ? { raw: bias, path: layer.pathOf('bias') }
-    : layer.initialization('bias', defaults.bias || { scheme }, 'bias');
+  const values = Array.isArray(bias) ? { raw: bias, path: layer.pathOf('bias') } : biasScheme(layer, weights);
+  if (values === false) return undefined;
   return layer.parameter('bias', X.type, [dims[0]!], values, { fans: fansOf(dims, groups) });
 }
 
-/** y = W x + b over the last axis, W stored [out, in] for flat samples and [in, out] for sequences. */
-function dense(layer: Layer, X: Value, units: number): Value {
+/** y = W x + b over the last axis, W stored [out, in] for flat samples and [in, out] for sequences; the `owner`'s. */
+export function dense(layer: Layer, X: Value, units: number, owner = layer): Value {
   const sample = sampleOf(X);
   if (sample.length > 2) {
     throw layer.error(`expected an input of [features] or [steps, features], found ${shown(sample)}`, {
@@ -46,8 +50,8 @@ function dense(layer: Layer, X: Value, units: number): Value {
   }
   const dims = [units, sample.at(-1)!];
   const values = weightValues(layer);
-  const W = layer.parameter('weight', X.type, dims, values, { transpose: sample.length > 1 });
-  const B = biasOf(layer, X, values, dims);
+  const W = owner.parameter('weight', X.type, dims, values, { transpose: sample.length > 1 });
+  const B = biasOf(owner, X, values, dims);
   const shape = [...sample.slice(0, -1), units];
   if (sample.length === 1) return layer.node('Gemm', [X, W, B], shape, { transB: 1 });
   if (!B) return layer.node('MatMul', [X, W], shape);

@@ -1,7 +1,17 @@
+import type { Value } from '../../../graph/graph.ts';
 import { sizeOf, tensorOf } from '../../../graph/tensor.ts';
-import { sampleOf, shown } from '../network.ts';
+import { type Layer, sampleOf, shown } from '../network.ts';
 import { fraction, targetShape } from '../schema.ts';
 import { type LayerKind, layerKind } from './kind.ts';
+
+/** Drops units with probability `rate` and scales the others by 1 / (1 − rate). */
+export function drop(layer: Layer, X: Value, rate: number): Value {
+  const ratio = layer.scalar('ratio', X.type, rate);
+  const training = layer.constant('training', tensorOf('bool', [], [1]));
+  // A seed of its own makes two sessions drop the same units.
+  const seed = layer.network.random.fork(layer.name).below(2 ** 31);
+  return layer.node('Dropout', [X, ratio, training], sampleOf(X), { seed });
+}
 
 /** Layers without arithmetic of their own: form, and dropout. */
 export const shaping: Record<string, LayerKind> = {
@@ -30,12 +40,6 @@ export const shaping: Record<string, LayerKind> = {
   dropout: layerKind({
     main: 'rate',
     options: { rate: fraction },
-    build(layer, X, { rate }) {
-      const ratio = layer.scalar('ratio', X.type, rate);
-      const training = layer.constant('training', tensorOf('bool', [], [1]));
-      // A seed of its own makes two sessions drop the same units.
-      const seed = layer.network.random.fork(layer.name).below(2 ** 31);
-      return layer.node('Dropout', [X, ratio, training], sampleOf(X), { seed });
-    },
+    build: (layer, X, { rate }) => drop(layer, X, rate),
   }),
 };
