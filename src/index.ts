@@ -25,6 +25,7 @@ export { readModelSource } from './readers/index.ts';
 export { memorySource, type Source } from './readers/source.ts';
 export { REPORT_SCHEMA, renderJson, reportOf } from './report/json.ts';
 export { LONGEST_COMMENT, type MarkdownOptions, renderMarkdown } from './report/markdown.ts';
+export { renderSeries, type SeriesFormat, type SeriesRow, seriesOf } from './report/series.ts';
 export type {
   FindingFate,
   LayerMovement,
