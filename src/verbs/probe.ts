@@ -6,13 +6,15 @@ import { type LayerMap, mapLayers } from '../flow/layers.ts';
 import type { FlowEdge, FlowParameter, FlowProfile, FlowValue } from '../flow/profile.ts';
 import { weightSignals } from '../flow/signals.ts';
 import { measureTensor, type TensorStatistics } from '../flow/statistics.ts';
+import { distinctUnits, unitLayout } from '../flow/symmetry.ts';
 import { type UpdateRule, updateRatio } from '../flow/update.ts';
 import { isFloat } from '../graph/data-type.ts';
 import { type Graph, type Model, type Node, producers } from '../graph/graph.ts';
 import { readNames } from '../graph/subgraphs.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import { type Tensor, toFloat64 } from '../graph/tensor.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { LossGraph, LossPlan } from '../training/losses.ts';
+import { constantLoss } from '../training/metrics.ts';
 import { type MeasuredActivation, type MeasuredGradient, Probe } from './measure.ts';
 import { recurrentFlows } from './recurrent.ts';
 import { findExponents } from './rescue.ts';
@@ -48,7 +50,13 @@ export async function probeFlow(request: ProbeRequest): Promise<FlowProfile> {
   const layers = mapLayers(graph, new Set(parameters), composites);
   let backward = differentiate(lossGraph.graph, lossGraph.binding, options);
   const values = pathValues(graph, backward, plan.reads, new Set(parameters));
-  const measured = async (probe: Probe) => probe.measureGradients([...values, ...onPath(parameters, backward)]);
+  const units = new Map<string, { units: number; distinct: number }>();
+  const measured = async (probe: Probe) =>
+    probe.measureGradients([...values, ...onPath(parameters, backward)], (name, gradient) => {
+      const weight = graph.initializers.get(name);
+      const layout = weight && unitLayout(graph, name);
+      if (layout) units.set(name, { units: layout.units, distinct: distinctUnits(weight, gradient, layout) });
+    });
 
   let probe = await Probe.load(runtime, model, backward, feeds, values, { composites, passBytes });
   try {
@@ -65,7 +73,7 @@ export async function probeFlow(request: ProbeRequest): Promise<FlowProfile> {
       gradients = await measured(probe);
     }
     const recurrent = recurrentFlows(graph, layers, await probe.measureSteps());
-    const profile = assemble(request, layers, values, loss, statistics, gradients);
+    const profile = assemble(request, layers, values, loss, statistics, gradients, units);
     return recurrent.length > 0 ? { ...profile, recurrent } : profile;
   } finally {
     await probe.release();
@@ -79,6 +87,7 @@ function assemble(
   loss: number,
   statistics: Awaited<ReturnType<Probe['measureValues']>>,
   gradients: ReadonlyMap<string, MeasuredGradient>,
+  units: ReadonlyMap<string, { units: number; distinct: number }>,
 ): FlowProfile {
   const made = producers(graph);
   const end = gradients.get(plan.reads)?.gradient.log10L2 ?? 0;
@@ -108,15 +117,23 @@ function assemble(
     const tensor = feeds.get(name);
     return tensor && isFloat(tensor.type) ? measureTensor(tensor) : undefined;
   };
+  const target = lossGraph.target === undefined ? undefined : feeds.get(lossGraph.target);
+  const constant = constantLoss(plan, target && toFloat64(target));
   return {
     loss,
+    ...(constant > 0 && { constantLoss: constant }),
     output: plan.reads,
     values,
     edges,
-    parameters: parameters.map((name) => parameterOf(name, graph, layers, gradients, normOf, update)),
+    parameters: parameters.map((name) => {
+      const parameter = parameterOf(name, graph, layers, gradients, normOf, update);
+      const counted = units.get(name);
+      return counted ? { ...parameter, distinctUnits: counted } : parameter;
+    }),
     layers: layers.layers
-      .map((layer) => ({ ...layer, value: layer.node.outputs[0]! }))
-      .filter((layer) => gradients.has(layer.value))
+      // Of a recurrent layer the loss may read the last state alone, its second output.
+      .map((layer) => ({ ...layer, value: layer.node.outputs.find((name) => gradients.has(name)) }))
+      .filter((layer): layer is typeof layer & { value: string } => layer.value !== undefined)
       .map(({ name, node, value, parameters: own, mixes }) => ({
         name,
         op: node.op,
