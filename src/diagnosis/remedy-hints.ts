@@ -7,6 +7,10 @@ export const remedyHints = {
   'use-glorot-init': { action: 'Glorot initialization: variance 2 / (fan-in + fan-out)', changes: 'nothing else' },
   'randomize-init': { action: 'draw the weights at random instead of zero', changes: 'nothing else' },
   'use-leaky-relu': { action: 'Leaky ReLU: its derivative is never zero', changes: 'the model' },
+  'use-critical-init': {
+    action: 'the critical variance for this activation, at which a signal keeps its size (mean-field theory)',
+    changes: 'nothing else',
+  },
   'zero-biases': { action: 'start the biases at zero', changes: 'nothing else' },
   'add-batch-norm': { action: 'batch normalization after each weight layer', changes: 'the model' },
   'add-layer-norm': { action: 'layer normalization', changes: 'the model' },
@@ -16,6 +20,9 @@ export const remedyHints = {
   'use-orthogonal-recurrence': { action: 'orthogonal or identity recurrent weights', changes: 'nothing else' },
   'clip-gradient-norm': { action: 'clip the gradient by its global norm', changes: 'training' },
   'reduce-learning-rate': { action: 'a smaller learning rate', changes: 'training' },
+  'increase-learning-rate': { action: 'a larger learning rate', changes: 'training' },
+  'use-adam': { action: 'Adam: each weight its own step size, whatever the size of its gradient', changes: 'training' },
+  'larger-batch': { action: 'a larger batch: its gradient varies less', changes: 'training' },
   'standardize-inputs': { action: 'inputs of zero mean and unit variance', changes: 'training' },
   'check-data': { action: 'look for NaN, infinities and outliers in the data', changes: 'training' },
   'guard-operator': {
@@ -23,6 +30,8 @@ export const remedyHints = {
     changes: 'the model',
   },
   'train-some-steps': { action: 'a few training steps open it by themselves', changes: 'training' },
+  'remove-layers': { action: 'leave the layers out that the loss does not need', changes: 'the model' },
+  'freeze-layers': { action: 'leave the layers as they started: train the others only', changes: 'training' },
   'connect-parameter': { action: 'use the parameter in the loss, or freeze or remove it', changes: 'the model' },
 } as const satisfies Record<string, Omit<RemedyHint, 'id'>>;
 

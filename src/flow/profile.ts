@@ -9,6 +9,8 @@ import type { UnitStatistics } from './units.ts';
  */
 export interface FlowProfile {
   readonly loss: number;
+  /** Loss of the best constant answer (ln C, ln 2, the variance of the target), where known and above 0. */
+  readonly constantLoss?: number;
   /** The value the loss reads (logits): decades are counted from its gradient. */
   readonly output: string;
   /** Values on the gradient's path, from output to input. */
@@ -59,6 +61,8 @@ export interface FlowParameter {
   readonly signals?: WeightSignals;
   /** The gradient is zero in exact arithmetic (a bias before batch normalization): what is measured is rounding. */
   readonly roundoffOnly: boolean;
+  /** Units of a weight matrix or kernel, and how many differ in their weights or gradients; absent where units are not its rows or columns. */
+  readonly distinctUnits?: { readonly units: number; readonly distinct: number };
 }
 
 /** log₁₀ ‖dW‖ = log₁₀ ‖X‖ + log₁₀ ‖dY‖ + log₁₀ alignment, with alignment ≤ 1. */

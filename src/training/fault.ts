@@ -30,9 +30,9 @@ export interface WatchState {
 
 /** Smoothing and limit of fastai's and Lightning's learning-rate finders: they stop at 4 × the best smoothed loss. */
 const SMOOTHING = 0.98;
-const RISE = 4;
+export const RISE = 4;
 /** One loss this many times the reference needs no mean: no batch is that unlike the others. */
-const JUMP = 1e3;
+export const JUMP = 1e3;
 
 /**
  * Sees losses and norms that are not finite, and divergence: a loss whose smoothed mean is 4 times, or which once is

@@ -141,8 +141,11 @@ export class Probe {
     return results;
   }
 
-  /** Statistics of the gradients of values, with the shares of the branches that meet in each. */
-  async measureGradients(names: readonly string[]): Promise<Map<string, MeasuredGradient>> {
+  /** Statistics of the gradients of values, with the shares of the branches that meet in each; `look` sees each tensor. */
+  async measureGradients(
+    names: readonly string[],
+    look?: (name: string, gradient: Tensor) => void,
+  ): Promise<Map<string, MeasuredGradient>> {
     const results = new Map<string, MeasuredGradient>();
     const gradientOf = (name: string) => this.backward.gradients.get(name)!;
     const inputsOf = (name: string) => {
@@ -154,6 +157,7 @@ export class Probe {
       const before = this.scaleExponent(name, false);
       const g = tensors.get(gradientOf(name))!;
       const gradient = measureTensor(g, exponent);
+      look?.(name, g);
       const edges = this.edgesInto.get(name) ?? [];
       const measured = new Map<EdgeGroup, { log10L2: number; share: number }>();
       const squares = innerProduct(g, g);
