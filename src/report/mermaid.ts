@@ -79,9 +79,14 @@ export function drawTrace(subject: ReportSubject, limit = MOST_ROWS): Trace | un
   return { chart: chart.join('\n'), folded: foldedRows + all.length - rows.length, straightened };
 }
 
-/** Text within a quoted Mermaid label: everything that could be syntax, HTML or Markdown there, as a character code. */
+/** Everything that could be syntax, HTML or Markdown in a quoted Mermaid label: lists begin with `- `, `+ ` and `1. `. */
+const special = /[^\p{L}\p{M}\p{N} _.,+/-]|^[+-](?= )|(?<=^\d+)\.(?= )|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu;
+
+/** Text within a quoted Mermaid label; what is special there is written as a character code. */
 export function mermaidText(text: string): string {
-  return clean(text).replace(/[^\p{L}\p{M}\p{N} _.,+/-]/gu, (char) => `#${char.codePointAt(0)};`);
+  return clean(text)
+    .trim()
+    .replace(special, (char) => `#${char.codePointAt(0)};`);
 }
 
 function groupRows(rows: readonly LayerRow[], limit: number): Group[] {
