@@ -3,6 +3,7 @@ import type { Attribution } from '../flow/attribution.ts';
 import type { FlowParameter, FlowProfile, FlowValue } from '../flow/profile.ts';
 import type { RecurrentFlow } from '../flow/recurrent.ts';
 import type { TensorStatistics } from '../flow/statistics.ts';
+import { layerRows } from './layer-rows.ts';
 import type { ReportSubject, StepsDescription } from './subject.ts';
 
 /** The contract's name: scripts check it before they read anything else. */
@@ -22,7 +23,8 @@ export function renderJson(subject: ReportSubject): string {
 }
 
 /** The report as plain data, in the contract's keys and order; non-finite numbers are still numbers. */
-export function reportOf({ model, probe, profile, diagnosis, steps }: ReportSubject) {
+export function reportOf(subject: ReportSubject) {
+  const { model, probe, profile, diagnosis, steps } = subject;
   return {
     schema: REPORT_SCHEMA,
     verdict: diagnosis.verdict,
@@ -52,6 +54,7 @@ export function reportOf({ model, probe, profile, diagnosis, steps }: ReportSubj
     },
     parameters: profile.parameters.map(parameterEntry),
     flow: profile.values.map((value) => flowEntry(value, profile)),
+    layerGradients: layerEntries(subject),
     attribution: attributionEntry(diagnosis.attribution, profile),
     ...(profile.recurrent === undefined ? {} : { recurrent: profile.recurrent.map(recurrentEntry) }),
     ...(steps === undefined ? {} : { steps: stepsEntry(steps, profile) }),
@@ -133,6 +136,24 @@ function flowEntry(value: FlowValue, profile: FlowProfile) {
     activation: statisticsEntry(value.value),
     ...(units === undefined ? {} : { units }),
   };
+}
+
+/** Layers as the reports for people show them, from output to input. */
+function layerEntries(subject: ReportSubject) {
+  const layers = subject.profile.layers.toReversed();
+  return layerRows(subject).map(({ decades, weightGradient, updateRatio }, i) => {
+    const { name, op, value, mixes, parameters } = layers[i]!;
+    return {
+      layer: name,
+      value,
+      operator: op,
+      mixes,
+      decadesFromOutput: decades,
+      weightGradientDecades: weightGradient ?? null,
+      updateRatio: updateRatio ?? null,
+      parameters,
+    };
+  });
 }
 
 function statisticsEntry(statistics: TensorStatistics) {

@@ -18,6 +18,7 @@ describe('the JSON report', () => {
       'probe',
       'parameters',
       'flow',
+      'layerGradients',
       'attribution',
       'findings',
     ]);
@@ -49,6 +50,19 @@ describe('the JSON report', () => {
       'decadesFromOutput',
     ]);
     expect(report.flow.map(({ layer }: { layer: string }) => layer)).toEqual(['out', 'hidden']);
+    expect(report.layerGradients).toEqual([
+      expect.objectContaining({ layer: 'out', decadesFromOutput: 0 }),
+      {
+        layer: 'hidden',
+        value: 'hidden_out',
+        operator: 'Gemm',
+        mixes: true,
+        decadesFromOutput: -2,
+        weightGradientDecades: -2,
+        updateRatio: 1e-3,
+        parameters: ['hidden.weight'],
+      },
+    ]);
     expect(Object.keys(report.attribution)).toEqual([
       'totalDecades',
       'byKind',
