@@ -33,7 +33,7 @@ function mishDerivative(x: number): number {
 }
 
 /** φ′ from the input x and the output y, and its maximum. */
-const derivatives: Record<string, Derivative> = {
+export const derivatives: Record<string, Derivative> = {
   Sigmoid: { maximum: 0.25, of: (_x, y) => y * (1 - y) },
   Tanh: { maximum: 1, of: (_x, y) => 1 - y * y },
   Softsign: { maximum: 1, of: (_x, y) => (1 - Math.abs(y)) ** 2 },
