@@ -1,30 +1,19 @@
 import type { Attribution, LayerShare } from '../flow/attribution.ts';
 import type { FactorKind } from '../flow/kinds.ts';
 import type { FlowProfile } from '../flow/profile.ts';
-import type { Cause } from './finding.ts';
 
 /**
  * Factors that change the size of a gradient tensor without starving or flooding a weight: averaging over n places
  * divides the norm by √n, and the weight gradient sums over the same places again. Reshaping counts: what a Concat's
  * branches lose in being cut apart, their meeting gives back, and in DenseNet each is five decades.
  */
-const neutral: ReadonlySet<FactorKind> = new Set(['pooling', 'loss', 'dropout']);
+export const neutral: ReadonlySet<FactorKind> = new Set(['pooling', 'loss', 'dropout']);
 
 /** The decades of an attribution that starve or flood the first layer: all kinds but the neutral ones. */
 export function effectiveDecades(byKind: Partial<Record<FactorKind, number>>): number {
   let sum = 0;
   for (const [kind, decades] of Object.entries(byKind)) if (!neutral.has(kind as FactorKind)) sum += decades;
   return sum;
-}
-
-/** The kinds that pushed in the direction of the total, largest first, with their part of that push. */
-export function causesOf(attribution: Attribution, sign: 1 | -1): Cause[] {
-  const pushing = Object.entries(attribution.byKind)
-    .filter(([kind, decades]) => !neutral.has(kind as FactorKind) && Math.sign(decades) === sign)
-    .map(([kind, decades]) => ({ kind: kind as FactorKind, decades }))
-    .sort((a, b) => sign * (b.decades - a.decades));
-  const total = pushing.reduce((sum, { decades }) => sum + decades, 0);
-  return pushing.map((cause) => ({ ...cause, share: cause.decades / total }));
 }
 
 /** Layers by their effective decades in one direction, the strongest first. */

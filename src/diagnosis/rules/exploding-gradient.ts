@@ -1,5 +1,7 @@
-import { causesOf, depthOf, effectiveDecades, powerOfTen, strongestLayers } from '../decay.ts';
+import { causesOf, forwardDecades } from '../causes.ts';
+import { depthOf, effectiveDecades, powerOfTen, strongestLayers } from '../decay.ts';
 import { type Case, causeNames, type DiagnosisRule, type Finding } from '../finding.ts';
+import { reliefFirst, reliefOf } from '../relief.ts';
 import { hints } from '../remedy-hints.ts';
 
 /**
@@ -49,15 +51,17 @@ export const explodingGradient: DiagnosisRule = {
       'Yang et al. 2019, A Mean Field Theory of Batch Normalization',
     ],
   },
-  check({ profile, attribution }: Case): Finding[] {
+  check({ profile, attribution, theory }: Case): Finding[] {
     if (!attribution || !Number.isFinite(attribution.totalDecades)) return [];
     const decades = effectiveDecades(attribution.byKind);
     if (decades < WARNING_DECADES) return [];
-    const causes = causesOf(attribution, 1);
+    const causes = causesOf(profile, attribution, 1);
     const worst = strongestLayers(attribution, 1);
     const compounds = (worst[0]?.decades ?? 0) <= ONE_LAYER_SHARE * decades;
     const depth = depthOf(profile);
     const main = causes[0];
+    const relief = reliefOf(profile, attribution, causes, theory);
+    const forward = forwardDecades(profile);
     const first = profile.values.find((value) => value.name === attribution.from)?.layer || attribution.from;
     return [
       {
@@ -76,12 +80,16 @@ export const explodingGradient: DiagnosisRule = {
           errorThreshold: ERROR_DECADES,
           warningThreshold: WARNING_DECADES,
           layers: depth,
+          ...(forward !== undefined && { forwardSignalDecades: forward }),
         },
         causes,
-        remedies:
+        ...(relief && { relief }),
+        remedies: reliefFirst(
+          relief,
           main?.kind === 'weight-matrix'
             ? hints('use-he-init', 'use-glorot-init', 'add-layer-norm', 'clip-gradient-norm')
             : hints('add-residual', 'clip-gradient-norm', 'reduce-learning-rate'),
+        ),
       },
     ];
   },

@@ -1,6 +1,16 @@
 import { saturating } from '../../flow/units.ts';
-import { causesOf, depthOf, effectiveDecades, powerOfTen, strongestLayers, withoutBottleneck } from '../decay.ts';
-import { type Case, type CauseKind, causeNames, type DiagnosisRule, type Finding, type Severity } from '../finding.ts';
+import { causesOf, FORWARD_DECADES, forwardDecades } from '../causes.ts';
+import { depthOf, effectiveDecades, powerOfTen, strongestLayers, withoutBottleneck } from '../decay.ts';
+import {
+  type Case,
+  type Cause,
+  type CauseKind,
+  causeNames,
+  type DiagnosisRule,
+  type Finding,
+  type Severity,
+} from '../finding.ts';
+import { reliefFirst, reliefOf } from '../relief.ts';
 import { hints, hintsAgainstVanishing } from '../remedy-hints.ts';
 
 /**
@@ -44,20 +54,22 @@ export const vanishingGradient: DiagnosisRule = {
       'Zhang et al. 2021, AutoTrainer',
     ],
   },
-  check({ profile, attribution }: Case): Finding[] {
+  check({ profile, attribution, theory }: Case): Finding[] {
     if (!attribution || Number.isNaN(attribution.totalDecades)) return [];
     if (attribution.totalDecades === Number.NEGATIVE_INFINITY) return exactlyZero({ profile, attribution });
     const decades = effectiveDecades(attribution.byKind);
     const bottleneck = withoutBottleneck(attribution);
     const severity = severityOf(decades, bottleneck.remaining);
     if (!severity) return [];
-    const causes = causesOf(attribution, -1);
+    const causes = causesOf(profile, attribution, -1);
     const worst = strongestLayers(attribution, -1);
     const depth = depthOf(profile);
     const main = causes[0];
     const first = profile.values.find((value) => value.name === attribution.from)?.layer || attribution.from;
     const bounded = profile.values.some((value) => saturating.has(value.op) && !value.inner);
     const transient = severity !== 'error' && decades <= ERROR_DECADES;
+    const relief = transient ? undefined : reliefOf(profile, attribution, causes, theory);
+    const forward = forwardDecades(profile);
     return [
       {
         rule: 'vanishing-gradient',
@@ -65,7 +77,7 @@ export const vanishingGradient: DiagnosisRule = {
         title: `the first layer (${first}) receives ${powerOfTen(attribution.totalDecades)} of the output's gradient`,
         explanation: transient
           ? `The weights of ${bottleneck.layers.join(', ')} alone take ${(decades - bottleneck.remaining).toFixed(1)} decades; they receive a full gradient themselves and usually grow within a few steps.`
-          : explain(main?.kind, main?.decades ?? 0, decades, depth),
+          : explain(main, decades, depth, forward),
         where: transient ? bottleneck.layers : worst.slice(0, 5).map(({ layer }) => layer.layer),
         basis: basisOf(decades, bottleneck.remaining, depth, profile.seen.batch),
         evidence: {
@@ -77,9 +89,13 @@ export const vanishingGradient: DiagnosisRule = {
           errorThreshold: ERROR_DECADES,
           warningThreshold: WARNING_DECADES,
           layers: depth,
+          ...(forward !== undefined && { forwardSignalDecades: forward }),
         },
         causes,
-        remedies: transient ? hints('train-some-steps', 'use-he-init') : hintsAgainstVanishing(main?.kind, bounded),
+        ...(relief && { relief }),
+        remedies: transient
+          ? hints('train-some-steps', 'use-he-init')
+          : reliefFirst(relief, hintsAgainstVanishing(main?.kind, bounded)),
       },
     ];
   },
@@ -91,16 +107,21 @@ function severityOf(decades: number, remaining: number): Severity | undefined {
   return decades <= NOTE_DECADES ? 'info' : undefined;
 }
 
-function explain(kind: CauseKind | undefined, part: number, total: number, depth: number): string {
-  if (kind === undefined) return '';
-  const share = `${causeNames[kind]} took ${part.toFixed(1)} decades; all factors together, pooling set aside, ${total.toFixed(1)} over ${depth} layers`;
-  const why: Partial<Record<typeof kind, string>> = {
-    'activation-derivative': 'the chain rule multiplies one derivative per layer, and here they are below 1',
-    'weight-matrix': 'each weight matrix is too small to carry the gradient at its size',
-    normalization: 'each normalization divides by a standard deviation above 1',
-    attention: 'softmax derivatives are at most 1/4 and shrink when attention is sharp',
-  };
-  return why[kind] ? `${share}: ${why[kind]}.` : `${share}.`;
+const reasons: Partial<Record<CauseKind, string>> = {
+  'activation-derivative': 'the chain rule multiplies one derivative per layer, and here they are below 1',
+  'weight-matrix': 'each weight matrix is too small to carry the gradient at its size',
+  normalization: 'each normalization divides by a standard deviation above 1',
+  attention: 'softmax derivatives are at most 1/4 and shrink when attention is sharp',
+  depth: 'no single layer takes much, but the product of so many does',
+  'loss-saturation': 'the function before the loss is flat where its input stands',
+};
+
+function explain(main: Cause | undefined, total: number, depth: number, forward: number | undefined): string {
+  if (main === undefined) return '';
+  const share = `${causeNames[main.kind]} took ${main.decades.toFixed(1)} decades; all factors together, pooling set aside, ${total.toFixed(1)} over ${depth} layers`;
+  const why = reasons[main.kind] ? `${share}: ${reasons[main.kind]}.` : `${share}.`;
+  if (forward === undefined || forward > -FORWARD_DECADES) return why;
+  return `${why} The forward signal collapses by ${forward.toFixed(1)} decades as well; a weight's gradient is the product of both, so it is small in every layer, whatever the ratio of first to last says.`;
 }
 
 function basisOf(decades: number, remaining: number, depth: number, samples: number): string {
