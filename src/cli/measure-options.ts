@@ -1,14 +1,16 @@
 import type { Command } from 'commander';
+import type { Missing } from '../data/index.ts';
 import type { NodeDiagnoseOptions } from '../node.ts';
 import { type LossKind, lossKinds } from '../training/losses.ts';
 import { optimizers } from '../training/optimizers/index.ts';
-import { collect, initHelp, initialWeights, oneOf, positiveNumber, wholeNumber } from './options.ts';
+import { collect, initHelp, initialWeights, missingRows, oneOf, positiveNumber, wholeNumber } from './options.ts';
 
 /** What every command that measures a model lets its users choose. */
 export interface MeasureOptions {
   readonly input?: string[];
   readonly target?: string;
   readonly data?: string;
+  readonly missing?: Missing;
   readonly loss: LossKind | 'auto';
   readonly modelOutput?: string;
   readonly batch?: number;
@@ -27,9 +29,10 @@ const LARGEST_SEED = 2 ** 32 - 1;
 /** Declares the options that say what is fed, with which weights, and what a step is. */
 export function declareMeasuring(command: Command): Command {
   return command
-    .option('--input <[name=]file>', 'a .npy array for a model input; repeat for several inputs', collect)
-    .option('--target <file>', 'a .npy array of labels or values for --input')
-    .option('--data <name|file>', 'a built-in data set, or a .npz, .npy or .csv file')
+    .option('--input <[name=]file>', 'a .npy or idx array for a model input; repeat for several inputs', collect)
+    .option('--target <file>', 'a .npy or idx array of labels or values for --input')
+    .option('--data <name|file>', 'a built-in data set; a .npz, .npy, .csv or idx file; a folder of images')
+    .option('--missing <what>', 'rows that lack a value: error, leave-out (default: NaN is measured)', missingRows)
     .option('--loss <kind>', `${losses.join(', ')}`, oneOf('--loss', losses), 'auto')
     .option('--model-output <name>', 'the output to compute the loss from (default: the first)')
     .option('--batch <n>', 'samples (default: 64)', wholeNumber('--batch', 1, 1_000_000))
@@ -58,6 +61,7 @@ export function declareThreads(command: Command): Command {
 export function measuring(options: MeasureOptions): NodeDiagnoseOptions {
   return {
     data: options.data,
+    missing: options.missing,
     inputs: options.input,
     target: options.target,
     loss: options.loss,
@@ -77,6 +81,7 @@ export function commandOf(words: readonly string[], options: MeasureOptions): st
     ['--data', options.data],
     ...(options.input ?? []).map((input): [string, string] => ['--input', input]),
     ['--target', options.target],
+    ['--missing', options.missing],
     ['--loss', options.loss === 'auto' ? undefined : options.loss],
     ['--model-output', options.modelOutput],
     ['--batch', options.batch],

@@ -1,3 +1,4 @@
+import type { Missing } from '../data/index.ts';
 import { suggest } from '../graph/did-you-mean.ts';
 import { UsageError } from '../graph/errors.ts';
 import { parseInitialWeights } from '../random/parse-initialization.ts';
@@ -55,6 +56,9 @@ export function initialWeights(text: string): string {
   parseInitialWeights(text);
   return text;
 }
+
+/** What `--missing` takes. */
+export const missingRows = oneOf<Missing>('--missing', ['error', 'leave-out']);
 
 /** Collects the values of a repeated option. */
 export function collect(text: string, before: readonly string[] = []): string[] {

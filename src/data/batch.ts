@@ -6,7 +6,10 @@ import { createRandom } from '../random/random.ts';
 import { drawDataSet } from './data-sets.ts';
 import { bindDims, fixedBatchOf, showShape } from './dims.ts';
 import { fitTensors, type GivenTensors } from './given.ts';
+import { type Missing, refuseMissing, usableRows } from './missing.ts';
 import type { DigitLoader } from './mnist.ts';
+import { allRows, permuted } from './order.ts';
+import type { RowSource } from './sources/row-source.ts';
 import { drawInput } from './synthetic.ts';
 
 /** What a model is fed once, and where it comes from. */
@@ -31,10 +34,12 @@ export interface BatchDescription {
   notes: string[];
 }
 
-/** A built-in data set by name, tensors someone has (`from` names their file), or nothing. */
+/** A built-in data set by name, tensors someone has (`from` names their file), rows of files, or nothing. */
 export type BatchRequest =
   | { kind: 'named'; name: string }
   | ({ kind: 'tensors'; from: string; notes?: readonly string[] } & GivenTensors)
+  /** Without `missing` rows with NaN go in as they are. */
+  | { kind: 'rows'; source: RowSource; missing?: Missing }
   | { kind: 'none' };
 
 export interface BatchOptions {
@@ -123,7 +128,31 @@ async function fill(request: BatchRequest, modelInputs: readonly ValueInfo[], op
       description: { name: request.from, real: true, size, seed, detail: `${taken} of ${request.from}`, notes: all },
     };
   }
-  return makeUp(modelInputs, options);
+  return request.kind === 'rows' ? readRows(request, modelInputs, options) : makeUp(modelInputs, options);
+}
+
+/** The first rows of a source; of one whose rows stand by class, the first in an order drawn from the seed. */
+async function readRows(
+  { source, missing }: Extract<BatchRequest, { kind: 'rows' }>,
+  modelInputs: readonly ValueInfo[],
+  options: Settled,
+): Promise<Batch> {
+  const { seed } = options;
+  const usable = await usableRows(source, missing);
+  const all = usable.rows.count;
+  const wanted = Math.min(fixedBatchOf(modelInputs) ?? options.size, all);
+  const order = source.sorted ? permuted(all, seed, 'batch') : allRows(all);
+  const numbers = Float64Array.from({ length: wanted }, (_, i) => usable.rows.at(order.at(i)));
+  const given = await source.read(numbers);
+  if (missing === 'error') refuseMissing(given, numbers, source);
+  const { inputs, target, size, notes } = fitTensors(given, modelInputs, wanted, numbers);
+  const part = source.sorted
+    ? `${size} of ${count(all, 'row')}, seed ${seed}`
+    : `the first ${size} of ${count(all, 'row')}`;
+  const said = [...(source.notes ?? []), ...notes, ...usable.notes];
+  if (!target) said.push('no target was given: it is drawn at random');
+  const detail = `${size < all ? part : count(size, 'row')} of ${source.name}`;
+  return { inputs, target, description: { name: source.name, real: source.real, size, seed, detail, notes: said } };
 }
 
 function makeUp(modelInputs: readonly ValueInfo[], { size, seed, vocabulary }: Settled): Batch {

@@ -40,7 +40,7 @@ export class TargetCensus {
     this.rows++;
     if (isMissing(cell)) {
       const where = placeOf(row, this.column, this.layout);
-      throw brokenCsv(where, `missing value "${cell}"`, 'fill or drop such rows first');
+      throw brokenCsv(where, `missing value "${cell}"`, 'fill or drop such rows first, or --missing leave-out');
     }
     if (this.distinct.size < MOST_DISTINCT) this.distinct.add(cell);
     if (!isNumber(cell)) {

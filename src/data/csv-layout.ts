@@ -106,7 +106,11 @@ export function readNumber(row: CsvRow, column: number, layout: CsvLayout): numb
   if (number.test(cell)) return /inf/i.test(cell) ? (cell.startsWith('-') ? -Infinity : Infinity) : Number(cell);
   const where = placeOf(row, column, layout);
   if (missing.test(cell)) {
-    throw brokenCsv(where, cell === '' ? 'missing value' : `missing value "${cell}"`, 'fill or drop such rows first');
+    throw brokenCsv(
+      where,
+      cell === '' ? 'missing value' : `missing value "${cell}"`,
+      'fill or drop such rows first, or --missing leave-out',
+    );
   }
   const shown = `"${cell.length > 40 ? `${cell.slice(0, 40)}…` : cell}" is not a number`;
   if (/^[+-]?\d+,\d+$/.test(cell)) throw brokenCsv(where, shown, 'write decimals with a point');

@@ -5,8 +5,8 @@ import type { Tensor } from '../graph/tensor.ts';
 import type { Batch } from './batch.ts';
 import { fixedBatchOf } from './dims.ts';
 import { fitTensors } from './given.ts';
-import { badRowsIn, sayRows } from './missing.ts';
-import { allRows, permuted, type Rows, splitRows, without } from './order.ts';
+import { type Missing, refuseMissing, usableRows } from './missing.ts';
+import { allRows, permuted, type Rows, splitRows } from './order.ts';
 import type { FittedRows, RowSource } from './sources/row-source.ts';
 
 /** One example's part for one input, or its target. */
@@ -60,8 +60,10 @@ export interface DataSetOptions {
   readonly validation?: number;
   /** Sets that fraction of each class aside. */
   readonly stratify?: boolean;
-  /** Rows with NaN: an error when they are met, or found by reading everything once and left out. */
-  readonly missing?: 'error' | 'leave-out';
+  /** Rows with NaN; default error. `keep` takes them as they are, for whoever looks for their trace. */
+  readonly missing?: Missing | 'keep';
+  /** Rows taken in all: the first so many in an order drawn from the seed; default every row. */
+  readonly samples?: number;
 }
 
 /**
@@ -73,15 +75,12 @@ export async function dataSetOf(
   modelInputs: readonly ValueInfo[],
   options: DataSetOptions = {},
 ): Promise<DataSet> {
-  if (source.rows === 0) throw new DataError('has no rows', { code: 'too-few-rows', where: source.name });
-  const bad = options.missing === 'leave-out' ? await findBadRows(source) : [];
-  if (bad.length === source.rows) {
-    throw new DataError('every row has NaN', { code: 'missing-values', where: source.name });
-  }
-  const given = await source.read([bad.length === 0 ? 0 : without(source.rows, bad).at(0)]);
+  const { missing = 'error', samples, seed = 0 } = options;
+  const usable = await usableRows(source, missing === 'keep' ? undefined : missing);
+  const { rows: chosen, notes: choice } = firstRows(usable.rows, samples, seed);
+  const given = await source.read([chosen.at(0)]);
   const probe = fitTensors(given, unfixed(modelInputs), 1);
-  const notes = [...(source.notes ?? []), ...probe.notes];
-  if (bad.length > 0) notes.push(`${sayRows(bad)} of ${source.rows} hold NaN and were left out`);
+  const notes = [...(source.notes ?? []), ...probe.notes, ...usable.notes, ...choice];
   if (!given.target) notes.push('no target was given');
   return fittedDataSet(
     {
@@ -89,22 +88,29 @@ export async function dataSetOf(
       notes,
       async read(rows) {
         const tensors = await source.read(rows);
-        const broken = badRowsIn(tensors).map((i) => rows[i]!);
-        if (broken.length > 0) {
-          throw new DataError(`NaN in ${sayRows(broken)}`, {
-            code: 'missing-values',
-            where: source.name,
-            hint: 'fill such rows, or leave them out',
-          });
-        }
+        if (missing !== 'keep') refuseMissing(tensors, rows, source);
         return fitTensors(tensors, modelInputs, rows.length, rows);
       },
     },
     modelInputs,
     { inputs: probe.inputs, target: probe.target },
-    without(source.rows, bad),
+    chosen,
     options,
   );
+}
+
+/** The first `count` rows in an order drawn from the seed. */
+function firstRows(rows: Rows, count: number | undefined, seed: number): { rows: Rows; notes: string[] } {
+  if (count === undefined || count === rows.count) return { rows, notes: [] };
+  if (!Number.isSafeInteger(count) || count < 1) {
+    throw new DataError(`${count} rows are not possible`, { code: 'samples', where: '--samples' });
+  }
+  if (count > rows.count) return { rows, notes: [`there are ${rows.count} rows, not the ${count} asked for`] };
+  const order = permuted(rows.count, seed, 'samples');
+  return {
+    rows: { count, at: (i) => rows.at(order.at(i)) },
+    notes: [`${count} of ${rows.count} rows, drawn with seed ${seed}`],
+  };
 }
 
 /** A data set from rows that are already in the model's form; `example` is one of them. */
@@ -135,8 +141,10 @@ export async function fittedDataSet(
     size: rows.count,
     name: source.name,
     real: source.real,
-    inputs: [...example.inputs].map(([name, tensor]) => describe(name, tensor)),
-    target: example.target && describe('target', example.target),
+    inputs: [...example.inputs].map(([name, tensor]) =>
+      describe(name, tensor, source.axisOf ? source.axisOf(name) : 0),
+    ),
+    target: example.target && describe('target', example.target, 0),
     notes,
     count: (split) => parts[split].count,
     batchSize,
@@ -196,18 +204,6 @@ async function* ahead(
   }
 }
 
-const SCANNED = 1024;
-
-/** The rows with NaN, sorted: reads everything once. */
-async function findBadRows(source: RowSource): Promise<number[]> {
-  const bad: number[] = [];
-  for (let from = 0; from < source.rows; from += SCANNED) {
-    const rows = Float64Array.from({ length: Math.min(SCANNED, source.rows - from) }, (_, i) => from + i);
-    for (const i of badRowsIn(await source.read(rows))) bad.push(from + i);
-  }
-  return bad;
-}
-
 /** The inputs with a batch of any size: one row is enough to see whether the rest fits. */
 function unfixed(modelInputs: readonly ValueInfo[]): ValueInfo[] {
   const fixed = fixedBatchOf(modelInputs);
@@ -216,6 +212,6 @@ function unfixed(modelInputs: readonly ValueInfo[]): ValueInfo[] {
   );
 }
 
-function describe(name: string, tensor: Tensor): ExampleInfo {
-  return { name, type: tensor.type, dims: tensor.dims.slice(1) };
+function describe(name: string, { type, dims }: Tensor, axis: number | undefined): ExampleInfo {
+  return { name, type, dims: dims.filter((_, i) => i !== axis) };
 }

@@ -18,13 +18,14 @@ export {
   type ExampleInfo,
   type Part,
 } from './dataset.ts';
-export { fixedBatchOf } from './dims.ts';
+export { fixedBatchOf, rowAxisOf } from './dims.ts';
 export type { GivenTensors } from './given.ts';
 export { checkLabels, drawTarget, type TargetKind } from './labels.ts';
+export type { Missing } from './missing.ts';
 export type { DigitLoader } from './mnist.ts';
 export { decodeNpy, encodeNpy, isNpy } from './npy.ts';
 export { ARCHIVE_LIMIT, decodeNpz, isZip } from './npz.ts';
-export { requestFromArrays, requestFromTable, tableDims } from './requests.ts';
+export { requestFromArrays, tableDims } from './requests.ts';
 export { openCsv } from './sources/csv-file.ts';
 export { isGzip, isIdx, openIdx } from './sources/idx.ts';
 export { openImages } from './sources/images.ts';

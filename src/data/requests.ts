@@ -3,7 +3,6 @@ import { DataError } from '../graph/errors.ts';
 import type { ValueInfo } from '../graph/graph.ts';
 import { sizeOf, type Tensor } from '../graph/tensor.ts';
 import type { BatchRequest } from './batch.ts';
-import type { Table } from './csv.ts';
 import { batchAxisOf } from './dims.ts';
 
 const inputKeys = ['x', 'X', 'input', 'inputs', 'data', 'features', 'x_train', 'X_train', 'arr_0'];
@@ -42,22 +41,6 @@ export function requestFromArrays(
   const unused = [...arrays.keys()].filter((key) => !used.has(key));
   const notes = unused.length > 0 ? [`not used of ${from}: ${unused.join(', ')}`] : [];
   return { kind: 'tensors', from, inputs, target: targetKey === undefined ? undefined : arrays.get(targetKey), notes };
-}
-
-/**
- * What a table asks for: its feature columns for the model's one input, laid out in that input's shape where the
- * counts agree, for a table itself knows only rows and columns.
- */
-export function requestFromTable(table: Table, modelInputs: readonly ValueInfo[], from: string): BatchRequest {
-  const { features } = table;
-  const dims = [features.dims[0]!, ...tableDims(features.dims[1]!, modelInputs)];
-  return {
-    kind: 'tensors',
-    from,
-    inputs: new Map([['', { ...features, dims }]]),
-    target: table.target,
-    notes: table.notes,
-  };
 }
 
 /** The shape of one row of a table of `columns` features: that of the model's one input where the counts agree. */

@@ -1,4 +1,4 @@
-import { type BatchOptions, type BatchRequest, fixedBatchOf, makeBatch } from '../data/index.ts';
+import { type BatchOptions, type BatchRequest, dataSetOf, fixedBatchOf, makeBatch } from '../data/index.ts';
 import { DataError, UsageError } from '../graph/errors.ts';
 import type { Dim, ValueInfo } from '../graph/graph.ts';
 import { sizeOf, type Tensor } from '../graph/tensor.ts';
@@ -44,7 +44,8 @@ const NAMED_ROWS: Readonly<Record<string, number>> = { mnist: 10_000 };
 const POINTS = 2_000;
 
 /**
- * The rows of a batch request as training data, held in memory. Without data a single made-up batch is learnt by heart.
+ * The rows of a batch request as training data: those of files as a stream, whose source the caller closes; others are
+ * held in memory. Without data a single made-up batch is learnt by heart.
  * Throws DataError where there are too few.
  */
 export async function openTrainingData(
@@ -58,6 +59,11 @@ export async function openTrainingData(
       where: '--validation',
       hint: 'expected a number from 0 up to, not including, 1',
     });
+  }
+  if (request.kind === 'rows') {
+    const { source, missing = 'keep' } = request;
+    const rows = await dataSetOf(source, modelInputs, { seed: options.seed, validation, samples, missing });
+    return { ...rows, close: async () => {} };
   }
   const most = request.kind === 'named' ? (NAMED_ROWS[request.name] ?? POINTS) : 1_000_000;
   const size = samples ?? (request.kind === 'none' ? undefined : most);

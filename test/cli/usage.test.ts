@@ -95,7 +95,7 @@ describe('unusable usage or input', () => {
     ['a mistyped scheme', ['diagnose', relu, '--init', 'orthgonal'], /--init: .*; did you mean "orthogonal"\?$/],
     ['a target alone', ['diagnose', relu, '--target', 'y.npy'], /--target .*; add --input FILE\.npy$/],
     ['data twice', ['diagnose', relu, '--data', 'mnist', '--input', 'x.npy'], /--data and --input both/],
-    ['an input that is no array', ['diagnose', relu, '--input', 'LICENSE'], /LICENSE: is not a \.npy file; /],
+    ['an input that is no array', ['diagnose', relu, '--input', 'LICENSE'], /LICENSE: is neither a \.npy nor an idx file; /],
     ['a missing input', ['diagnose', relu, '--input', 'input=no.npy'], /no\.npy: there is no such file/],
     ['an unknown output', ['diagnose', relu, '--model-output', 'zz'], /no float output "zz"; its outputs: /],
     ['a directory that is missing', ['diagnose', relu, '-o', 'no/such/report.txt'], /no\/such\/report\.txt: /],

@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { makeBatch } from '../../src/data/batch.ts';
-import { decodeCsv } from '../../src/data/csv.ts';
-import { requestFromArrays, requestFromTable } from '../../src/data/requests.ts';
+import { requestFromArrays } from '../../src/data/requests.ts';
 import type { DataType } from '../../src/graph/data-type.ts';
 import type { Dim, ValueInfo } from '../../src/graph/graph.ts';
 import { sizeOf, type Tensor, tensorOf } from '../../src/graph/tensor.ts';
@@ -48,21 +46,6 @@ describe('requestFromArrays', () => {
     );
     expect(() => read({ u: a, v: b }, input('left'), input('right'))).toThrow(
       expect.objectContaining({ hint: 'arrays in the file: u, v' }),
-    );
-  });
-});
-
-describe('requestFromTable', () => {
-  it("lays columns out in the model's shape", async () => {
-    const table = decodeCsv('label,a,b,c,d\n1,1,2,3,4\n0,5,6,7,8\n', 'a.csv');
-    const image = [input('x', ['n', 1, 2, 2])];
-    const batch = await makeBatch(requestFromTable(table, image, 'a.csv'), image);
-    expect(batch.inputs.get('x')).toEqual(tensorOf('float32', [2, 1, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8]));
-    expect(batch.target).toEqual(tensorOf('int64', [2], [1, 0]));
-    expect(batch.description.notes).toEqual(['target: "label", class labels from 0 to 1']);
-    const wrong = [input('x', ['n', 3])];
-    await expect(makeBatch(requestFromTable(table, wrong, 'a.csv'), wrong)).rejects.toThrow(
-      /expected shape \[n, 3\], found \[2, 4\]/,
     );
   });
 });

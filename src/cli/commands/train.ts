@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Missing } from '../../data/index.ts';
 import { suggest } from '../../graph/did-you-mean.ts';
 import { UsageError } from '../../graph/errors.ts';
 import type { Model } from '../../graph/graph.ts';
@@ -14,6 +15,7 @@ import {
   fractionNumber,
   initHelp,
   initialWeights,
+  missingRows,
   nonNegativeNumber,
   oneOf,
   positiveNumber,
@@ -27,6 +29,7 @@ interface Options {
   readonly input?: string[];
   readonly target?: string;
   readonly samples?: number;
+  readonly missing?: Missing;
   readonly validation?: number;
   readonly loss?: LossKind | 'auto';
   readonly modelOutput?: string;
@@ -96,9 +99,10 @@ export function configure(command: Command): void {
     .description(description)
     .argument('<model>', 'an ONNX model (.onnx) or a network in a few lines (.yaml, .json)')
     .option('--data <name|file>', 'a built-in data set; a .npz, .npy, .csv or idx file; a folder of images')
-    .option('--input <[name=]file>', 'a .npy array for a model input; repeat for several inputs', collect)
-    .option('--target <file>', 'a .npy array of labels or values for --input')
-    .option('--samples <n>', 'rows of a built-in data set (default: all there are)', whole('--samples'))
+    .option('--input <[name=]file>', 'a .npy or idx array for a model input; repeat for several inputs', collect)
+    .option('--target <file>', 'a .npy or idx array of labels or values for --input')
+    .option('--samples <n>', 'rows taken in all, drawn by the seed (default: all there are)', whole('--samples'))
+    .option('--missing <what>', 'rows that lack a value: error, leave-out (default: error)', missingRows)
     .option('--validation <part>', 'part of the rows kept to score on (default: 0)', fractionNumber('--validation'))
     .option('--init <scheme>', initHelp, initialWeights)
     .option('--epochs <n>', 'passes over the data (default: 10)', whole('--epochs'))
@@ -160,8 +164,8 @@ async function trainFile(path: string, given: Options & CallOptions): Promise<vo
   const model = await readModel(path);
   const training = trainingOf(options, model);
   const runtime = nodeRuntime({ threads: options.threads });
-  const { data: name, input: inputs, target, samples, validation, seed } = options;
-  const data = await openData(model, { data: name, inputs, target, samples, validation, seed });
+  const { data: name, input: inputs, target, samples, missing, validation, seed } = options;
+  const data = await openData(model, { data: name, inputs, target, samples, missing, validation, seed });
   const folder =
     out === undefined
       ? undefined

@@ -3,8 +3,17 @@ import { tensorOf } from '../../graph/tensor.ts';
 import type { RandomAccess } from '../../runtime/file-access.ts';
 import type { CsvOptions } from '../csv.ts';
 import { TargetCensus } from '../csv-census.ts';
-import { brokenCsv, type CsvLayout, checkWidth, featureColumnsOf, layoutOf, readFeatures } from '../csv-layout.ts';
+import {
+  brokenCsv,
+  type CsvLayout,
+  checkWidth,
+  featureColumnsOf,
+  isMissing,
+  layoutOf,
+  readFeatures,
+} from '../csv-layout.ts';
 import { type CsvRow, delimiterOf, splitRows } from '../csv-rows.ts';
+import { everyRowBad, type Missing, sayLeftOut } from '../missing.ts';
 import type { RowSource } from './row-source.ts';
 
 const CHUNK = 4 * 1024 ** 2;
@@ -17,7 +26,14 @@ const MOST_OFFSETS = 2 ** 20;
  * A table of any size. One pass checks every cell, tells what the target is and notes where rows begin; then rows are
  * read where they lie. The same rows as `decodeCsv` gives; memory is bounded. Throws DataError.
  */
-export async function openCsv(file: RandomAccess, options: CsvOptions = {}): Promise<RowSource> {
+export async function openCsv(
+  file: RandomAccess,
+  options: CsvOptions & { readonly missing?: Missing } = {},
+): Promise<RowSource> {
+  const isWhole = ({ cells }: CsvRow) =>
+    options.missing !== 'leave-out' || !cells.some((cell) => isMissing(cell.trim()));
+  const leftOut: number[] = [];
+  let seen = 0;
   const index = new RowIndex();
   let layout: CsvLayout | undefined;
   let census: TargetCensus | undefined;
@@ -38,7 +54,12 @@ export async function openCsv(file: RandomAccess, options: CsvOptions = {}): Pro
       return;
     }
     checkWidth(row, layout);
-    counted &&= row.cells[0]!.trim() === `${index.rows}`;
+    counted &&= row.cells[0]!.trim() === `${seen}`;
+    seen++;
+    if (!isWhole(row)) {
+      leftOut.push(seen - 1);
+      return;
+    }
     readFeatures(row, all, layout, scratch, 0);
     census?.see(row);
     index.add(offset);
@@ -55,6 +76,7 @@ export async function openCsv(file: RandomAccess, options: CsvOptions = {}): Pro
   const { delimiter } = await scanRows(file, see);
   if (!layout) settleLayout(held);
   const table = layout!;
+  if (leftOut.length > 0 && index.rows === 0) throw everyRowBad(file.name);
   if (index.rows === 0) {
     throw brokenCsv(file.name, table.header ? 'has a header but no rows' : 'is empty', 'expected rows of numbers');
   }
@@ -62,11 +84,13 @@ export async function openCsv(file: RandomAccess, options: CsvOptions = {}): Pro
   const { columns, notes } = featureColumnsOf(table, counted);
   const coding = census?.settle();
   if (coding) notes.push(`target: "${table.names[table.targetColumn!]}", ${coding.meaning}`);
-  const rowsAt = async (wanted: ArrayLike<number>) => readRows(file, index, delimiter, wanted);
+  if (leftOut.length > 0) notes.push(sayLeftOut(leftOut, seen));
+  const rowsAt = async (wanted: ArrayLike<number>) => readRows(file, index, { delimiter, isWhole }, wanted);
   return {
     name: file.name.replace(/^.*[\\/](?=.)/, ''),
     real: true,
     rows: index.rows,
+    whole: true,
     notes,
     close: () => file.close(),
     async read(wanted) {
@@ -130,7 +154,7 @@ class RowIndex {
 async function readRows(
   file: RandomAccess,
   index: RowIndex,
-  delimiter: string,
+  { delimiter, isWhole }: { delimiter: string; isWhole: (row: CsvRow) => boolean },
   wanted: ArrayLike<number>,
 ): Promise<CsvRow[]> {
   const blocks = new Map<number, Promise<CsvRow[]>>();
@@ -139,7 +163,9 @@ async function readRows(
       const { from, to, before } = index.find(row);
       let block = blocks.get(from);
       if (!block) {
-        block = file.read(from, to - from).then((bytes) => splitRows(decode(bytes, file.name), delimiter, file.name));
+        block = file
+          .read(from, to - from)
+          .then((bytes) => splitRows(decode(bytes, file.name), delimiter, file.name).filter(isWhole));
         blocks.set(from, block);
       }
       const found = (await block)[before];

@@ -64,6 +64,8 @@ export async function openImages(
     name: path.replace(/[\\/]+$/, '').replace(/^.*[\\/]/, ''),
     real: true,
     rows: paths.length,
+    sorted: true,
+    whole: true,
     notes: [
       `images were scaled to ${height}×${width}, ${channels === 1 ? 'grey' : `${channels} channels`} in [0, 1]`,
       `${folders.length} classes: ${shown.join(', ')}${folders.length > 10 ? ', …' : ''}`,

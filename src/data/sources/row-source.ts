@@ -10,12 +10,18 @@ interface Source {
   readonly real: boolean;
   readonly rows: number;
   readonly notes?: readonly string[];
+  /** Whether rows stand by class: the first ones are no sample of all. */
+  readonly sorted?: boolean;
+  /** Whether no row can hold NaN. */
+  readonly whole?: boolean;
+  /** The axis that counts an input's rows; undefined where it is the same for every row. Default 0 for all. */
+  axisOf?(input: string): number | undefined;
   /** The class of every row, where there are classes: four bytes for each. */
   labels?(): Promise<ArrayLike<number>>;
   close(): Promise<void>;
 }
 
-/** Rows that can be read in any order, as their file has them: axis 0 counts them. */
+/** Rows that can be read in any order, as their file has them. */
 export interface RowSource extends Source {
   read(rows: ArrayLike<number>): Promise<GivenTensors>;
 }
@@ -25,34 +31,42 @@ export interface FittedRows extends Source {
   read(rows: ArrayLike<number>): Promise<{ inputs: Map<string, Tensor>; target?: Tensor }>;
 }
 
-/** One array by row: out[i, …] = array[rows[i], …]. */
+/** One array by row: out[…, i, …] = array[…, rows[i], …] along an axis, by default the first. */
 export interface Column {
-  readonly rows: number;
+  /** Undefined where the array goes in as it is whatever the rows: positions, shared masks. */
+  readonly rows: number | undefined;
+  readonly axis?: number;
   readonly notes?: readonly string[];
   read(rows: ArrayLike<number>): Promise<Tensor>;
   close(): Promise<void>;
 }
 
-/** A column in memory. */
-export function columnOf(tensor: Tensor): Column {
-  return {
-    rows: tensor.dims[0] ?? 0,
-    read: async (rows) => takeRows(tensor, rows),
-    close: async () => undefined,
-  };
+/** A column in memory; without an axis (undefined, not left out) the tensor itself for any rows. */
+export function columnOf(tensor: Tensor, ...along: [axis?: number | undefined]): Column {
+  const axis = along.length === 0 ? 0 : along[0];
+  const close = async () => undefined;
+  if (axis === undefined) return { rows: undefined, read: async () => tensor, close };
+  return { rows: tensor.dims[axis] ?? 0, axis, read: async (rows) => takeRows(tensor, rows, axis), close };
 }
 
-/** out[i, …] = tensor[rows[i], …]. */
-export function takeRows(tensor: Tensor, rows: ArrayLike<number>): Tensor {
+/** out[…, i, …] = tensor[…, rows[i], …] along an axis. */
+export function takeRows(tensor: Tensor, rows: ArrayLike<number>, axis = 0): Tensor {
   const { type, dims, data } = tensor;
-  const width = sizeOf(dims.slice(1));
-  const kept = [rows.length, ...dims.slice(1)];
+  const width = sizeOf(dims.slice(axis + 1));
+  const outer = sizeOf(dims.slice(0, axis));
+  const kept = dims.map((dim, i) => (i === axis ? rows.length : dim));
+  const from = (o: number, i: number) => (o * dims[axis]! + rows[i]!) * width;
   if (Array.isArray(data)) {
-    return { type, dims: kept, data: Array.from(rows).flatMap((row) => data.slice(row * width, (row + 1) * width)) };
+    const places = Array.from({ length: outer * rows.length }, (_, k) =>
+      from(Math.floor(k / rows.length), k % rows.length),
+    );
+    return { type, dims: kept, data: places.flatMap((at) => data.slice(at, at + width)) };
   }
-  const out = new (arrayOf(type))(rows.length * width);
-  for (let i = 0; i < rows.length; i++) {
-    out.set(data.subarray(rows[i]! * width, (rows[i]! + 1) * width) as never, i * width);
+  const out = new (arrayOf(type))(outer * rows.length * width);
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < rows.length; i++) {
+      out.set(data.subarray(from(o, i), from(o, i) + width) as never, (o * rows.length + i) * width);
+    }
   }
   return { type, dims: kept, data: out };
 }
@@ -65,19 +79,24 @@ export function columnsSource(
   notes: readonly string[] = [],
 ): RowSource {
   const all = [...inputs, ...(target ? [['target', target] as const] : [])];
-  const [first] = all;
-  if (!first) throw new DataError('no data for any input', { code: 'no-data', where: name });
-  for (const [key, column] of all) {
-    if (column.rows === first[1].rows) continue;
+  if (all.length === 0) throw new DataError('no data for any input', { code: 'no-data', where: name });
+  const counted = all.filter(([, column]) => column.rows !== undefined);
+  const first = counted[0];
+  for (const [key, column] of counted) {
+    if (column.rows === first![1].rows) continue;
     throw new DataError(
-      `${key || 'the input'} has ${column.rows} rows, but ${first[0] || 'the input'} has ${first[1].rows}`,
+      `${key || 'the input'} has ${column.rows} rows, but ${first![0] || 'the input'} has ${first![1].rows}`,
       { code: 'data-shape', where: name },
     );
   }
   return {
     name,
     real: true,
-    rows: first[1].rows,
+    rows: first?.[1].rows ?? 1,
+    axisOf(input) {
+      const column = inputs.get(input) ?? inputs.get('');
+      return column && column.rows === undefined ? undefined : (column?.axis ?? 0);
+    },
     notes: [...notes, ...all.flatMap(([, column]) => column.notes ?? [])],
     async read(rows) {
       const [tensors, goal] = await Promise.all([
@@ -97,9 +116,10 @@ const AT_ONCE = 65_536;
 
 /** Every row's class from a column of labels. Throws DataError where a row holds more than one number. */
 async function labelsOf(column: Column): Promise<Int32Array> {
-  const labels = new Int32Array(column.rows);
-  for (let from = 0; from < column.rows; from += AT_ONCE) {
-    const rows = Float64Array.from({ length: Math.min(AT_ONCE, column.rows - from) }, (_, i) => from + i);
+  const count = column.rows ?? 0;
+  const labels = new Int32Array(count);
+  for (let from = 0; from < count; from += AT_ONCE) {
+    const rows = Float64Array.from({ length: Math.min(AT_ONCE, count - from) }, (_, i) => from + i);
     const { data, dims } = await column.read(rows);
     if (data.length !== rows.length) {
       throw new DataError(`a split by class needs one label per row, found [${dims.slice(1).join(', ')}]`, {
