@@ -6,8 +6,8 @@ import type { Clipping } from '../training/clipping.ts';
 import type { LoopOptions, Progress } from '../training/loop.ts';
 import type { LossKind } from '../training/losses.ts';
 import type { OptimizerChoice } from '../training/optimizers/index.ts';
+import type { ScheduleChoice } from '../training/schedule-choice.ts';
 import type { TrainingBatch } from '../training/trainer.ts';
-import type { ScheduleChoice } from './schedule-choice.ts';
 import type { TrainingData } from './training-data.ts';
 
 export interface TrainOptions {

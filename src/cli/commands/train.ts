@@ -7,7 +7,7 @@ import type { JsonValue } from '../../logs/json-values.ts';
 import type { Clipping } from '../../training/clipping.ts';
 import { type LossKind, lossKinds } from '../../training/losses.ts';
 import { optimizers } from '../../training/optimizers/index.ts';
-import { type ScheduleChoice, scheduleKinds } from '../../verbs/schedule-choice.ts';
+import { type ScheduleChoice, scheduleKinds } from '../../training/schedule-choice.ts';
 import type { TrainEvent, TrainOptions } from '../../verbs/train.ts';
 import { dataSetsHelp } from '../data-sets-help.ts';
 import {

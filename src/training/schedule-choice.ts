@@ -8,7 +8,7 @@ import {
   type Schedule,
   step,
   warmUp,
-} from '../training/schedules.ts';
+} from './schedules.ts';
 
 /** How the learning rate changes. Periods and drops count epochs, as they do in PyTorch's loops; warm-up counts steps. */
 export interface ScheduleChoice {
