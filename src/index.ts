@@ -23,8 +23,20 @@ export type { Graph, Model, Node, ValueInfo } from './graph/graph.ts';
 export { type Tensor, tensorOf } from './graph/tensor.ts';
 export { readModelSource } from './readers/index.ts';
 export { memorySource, type Source } from './readers/source.ts';
+export {
+  COMPARISON_SCHEMA,
+  type Comparison,
+  type DecadesChange,
+  renderComparisonJson,
+  type Side,
+} from './report/compare.ts';
+export type { FindingChange } from './report/compare-findings.ts';
+export type { ComparedLayer, LayerPair } from './report/compare-layers.ts';
+export { renderComparisonMarkdown } from './report/compare-markdown.ts';
+export { type ComparisonOptions, renderComparison } from './report/compare-terminal.ts';
 export { REPORT_SCHEMA, renderJson, reportOf } from './report/json.ts';
 export { LONGEST_COMMENT, type MarkdownOptions, renderMarkdown } from './report/markdown.ts';
+export { isReport, readReport, type SavedReport } from './report/read-json.ts';
 export { renderSeries, type SeriesFormat, type SeriesRow, seriesOf } from './report/series.ts';
 export type {
   FindingFate,
@@ -40,11 +52,12 @@ export type { Clipping } from './training/clipping.ts';
 export type { Fault } from './training/fault.ts';
 export { type LossKind, lossKinds } from './training/losses.ts';
 export { type OptimizerChoice, optimizers } from './training/optimizers/index.ts';
+export { type CompareOptions, compare } from './verbs/compare.ts';
 export { type DiagnoseStepsOptions as DiagnoseOptions, diagnoseSteps as diagnose } from './verbs/diagnose-steps.ts';
 export { type DifferentiatedModel, type DifferentiateOptions, differentiate } from './verbs/differentiate.ts';
 export { tensorData } from './verbs/open-data.ts';
 export { recordRun, resumeFrom } from './verbs/record-run.ts';
 export { type DataNames, requestBatch } from './verbs/request-batch.ts';
-export { type ScheduleChoice, scheduleKinds } from './training/schedule-choice.ts';
+export { type ScheduleChoice, scheduleKinds } from './verbs/schedule-choice.ts';
 export { type TrainEvent, type TrainOptions, train } from './verbs/train.ts';
 export { openTrainingData, type TrainingData } from './verbs/training-data.ts';

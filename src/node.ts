@@ -1,12 +1,16 @@
-import type { Missing } from './data/index.ts';
+import { isDataSet } from './data/index.ts';
+import { UsageError } from './graph/errors.ts';
 import type { Model } from './graph/graph.ts';
 import { readModelSource } from './readers/index.ts';
+import type { Comparison } from './report/compare.ts';
+import { isReport, readReport, type SavedReport } from './report/read-json.ts';
 import type { ReportSubject } from './report/subject.ts';
 import { diskFiles } from './runtime/node/data-files.ts';
-import { openSource } from './runtime/node/files.ts';
+import { openSource, readBytes } from './runtime/node/files.ts';
 import { loadDigit } from './runtime/node/mnist-files.ts';
 import { nodeRuntime } from './runtime/node/onnxruntime.ts';
 import type { Runtime } from './runtime/runtime.ts';
+import { type CompareOptions, compare as compareReports } from './verbs/compare.ts';
 import { type DiagnoseStepsOptions, diagnoseSteps } from './verbs/diagnose-steps.ts';
 import {
   type DifferentiatedModel,
@@ -28,8 +32,6 @@ export { type NodeRuntimeOptions, nodeRuntime } from './runtime/node/onnxruntime
 export interface NodeDiagnoseOptions extends Omit<DiagnoseStepsOptions, 'runtime'>, DataNames {
   /** Default onnxruntime-node on the CPU. */
   readonly runtime?: Runtime;
-  /** Rows with NaN in files: an error, or left out; by default they are measured, and found. */
-  readonly missing?: Missing;
 }
 
 /**
@@ -46,17 +48,47 @@ export async function readModel(path: string): Promise<Model> {
  * options; never on NaN or infinities.
  */
 export async function diagnose(model: Model | string, options: NodeDiagnoseOptions = {}): Promise<ReportSubject> {
-  const { runtime = nodeRuntime(), data, inputs, target, missing, ...rest } = options;
+  const { runtime = nodeRuntime(), data, inputs, target, ...rest } = options;
   rest.onProgress?.('reading the model');
   const read = typeof model === 'string' ? await readModel(model) : model;
   const feeds = read.graph.inputs.filter((input) => !read.graph.initializers.has(input.name));
   const named = data !== undefined || inputs !== undefined || target !== undefined;
-  const batch = named ? await requestBatch({ data, inputs, target }, feeds, diskFiles, { missing }) : rest.batch;
-  try {
-    return await diagnoseSteps(read, { ...rest, runtime, batch, loadDigits: rest.loadDigits ?? loadDigit });
-  } finally {
-    if (named && batch?.kind === 'rows') await batch.source.close();
+  return diagnoseSteps(read, {
+    ...rest,
+    runtime,
+    batch: named ? await requestBatch({ data, inputs, target }, feeds, readBytes) : rest.batch,
+    loadDigits: rest.loadDigits ?? loadDigit,
+  });
+}
+
+/** Options of `compare` in Node: those of `diagnose` are for what is a model. */
+export interface NodeCompareOptions extends Omit<NodeDiagnoseOptions, 'notes'>, CompareOptions {}
+
+/**
+ * Two models or two reports side by side: `compare('main.json', 'net.onnx', { data: 'mnist' })`. A path may be a model's
+ * or a JSON report's; models are diagnosed, both with the same options. Throws UserError as `diagnose` does, and
+ * DataError for a report that is damaged or of another version.
+ */
+export async function compare(
+  a: string | Model | ReportSubject | SavedReport,
+  b: string | Model | ReportSubject | SavedReport,
+  options: NodeCompareOptions = {},
+): Promise<Comparison> {
+  const { tolerance, labels, notes = [], ...measuring } = options;
+  const { runtime = nodeRuntime() } = measuring;
+  const reports: (ReportSubject | SavedReport)[] = [];
+  for (const given of [a, b]) {
+    const source = typeof given === 'string' ? await openSource(given) : undefined;
+    if (source && isReport(source.bytes)) reports.push(readReport(source.bytes, given as string));
+    else if (typeof given !== 'string' && !('graph' in given)) reports.push(given);
+    else
+      reports.push(
+        await diagnose(source ? await readModelSource(source) : (given as Model), { ...measuring, runtime }),
+      );
   }
+  const [left, right] = reports as [ReportSubject | SavedReport, ReportSubject | SavedReport];
+  const paths = typeof a === 'string' && typeof b === 'string' ? ([a, b] as const) : undefined;
+  return compareReports(left, right, { tolerance, labels: labels ?? paths, notes });
 }
 
 /** Options of `differentiate` in Node: the runtime, which works out shapes, has a default. */
@@ -81,10 +113,8 @@ export async function differentiate(
 
 /** What to train on, by name. */
 export interface NodeDataOptions extends DataNames {
-  /** Rows taken in all, of files the first in an order drawn from the seed; default what there is. */
+  /** Rows of a built-in data set; default what there is. */
   readonly samples?: number;
-  /** Rows that lack a value: an error (default), or left out. */
-  readonly missing?: Missing;
   /** Part of the rows that is kept apart to score on; default none. */
   readonly validation?: number;
   /** Of drawing, splitting and shuffling; default the model file's own, else 0. */
@@ -96,14 +126,21 @@ export interface NodeDataOptions extends DataNames {
  * .csv, a .npz, a folder of images; made-up inputs where nothing is named. Throws DataError, UsageError.
  */
 export async function openData(model: Model, options: NodeDataOptions = {}): Promise<TrainingData> {
-  const { data, inputs, target, samples, missing, validation, seed = model.training?.seed } = options;
+  const { data, inputs, target, samples, validation, seed = model.training?.seed } = options;
   const feeds = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
   const output = model.graph.outputs[0];
   if (data === undefined && inputs === undefined && target === undefined) {
     const settings = { samples, validation, seed, output, vocabulary: vocabularies(model, feeds) };
     return openTrainingData({ kind: 'none' }, feeds, settings);
   }
-  const settings = { validation, seed, output, samples, missing, files: diskFiles, loadDigits: loadDigit };
+  if (samples !== undefined && (data === undefined || !isDataSet(data))) {
+    throw new UsageError('of files all rows are taken', {
+      code: 'samples',
+      where: '--samples',
+      hint: 'it counts the rows of built-in data sets',
+    });
+  }
+  const settings = { validation, seed, output, rows: samples, files: diskFiles, loadDigits: loadDigit };
   return openDataSet({ data, inputs, target }, feeds, settings);
 }
 
@@ -120,12 +157,12 @@ export interface NodeTrainOptions
  * model. Throws UserError for an unusable model, data or options; never on NaN or infinities.
  */
 export async function* train(model: Model | string, options: NodeTrainOptions = {}): AsyncGenerator<TrainEvent> {
-  const { runtime = nodeRuntime(), data, inputs, target, samples, missing, validation, ...rest } = options;
+  const { runtime = nodeRuntime(), data, inputs, target, samples, validation, ...rest } = options;
   const read = typeof model === 'string' ? await readModel(model) : model;
   const rows =
     typeof data === 'object'
       ? data
-      : await openData(read, { data, inputs, target, samples, missing, validation, seed: rest.seed });
+      : await openData(read, { data, inputs, target, samples, validation, seed: rest.seed });
   try {
     yield* trainWith(read, { ...rest, runtime, data: rows });
   } finally {

@@ -16,6 +16,11 @@ const commands: readonly { name: string; summary: string; load: () => Promise<Co
     load: () => import('./commands/diagnose.ts'),
   },
   {
+    name: 'compare',
+    summary: 'two models or two reports side by side: what got better or worse',
+    load: () => import('./commands/compare.ts'),
+  },
+  {
     name: 'train',
     summary: 'train with the monitors on, stop on a fault, log the run',
     load: () => import('./commands/train.ts'),

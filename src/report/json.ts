@@ -5,6 +5,7 @@ import type { RecurrentFlow } from '../flow/recurrent.ts';
 import type { TensorStatistics } from '../flow/statistics.ts';
 import { layerRows } from './layer-rows.ts';
 import type { ReportSubject, StepsDescription } from './subject.ts';
+import { theoryEntry } from './theory-json.ts';
 
 /** The contract's name: scripts check it before they read anything else. */
 export const REPORT_SCHEMA = 'gradient-doctor/report@1';
@@ -57,9 +58,15 @@ export function reportOf(subject: ReportSubject) {
     layerGradients: layerEntries(subject),
     attribution: attributionEntry(diagnosis.attribution, profile),
     ...(profile.recurrent === undefined ? {} : { recurrent: profile.recurrent.map(recurrentEntry) }),
+    ...(subject.theory === undefined ? {} : { theory: theorySection(subject) }),
     ...(steps === undefined ? {} : { steps: stepsEntry(steps, profile) }),
     findings: diagnosis.findings.map(findingEntry),
   };
+}
+
+function theorySection({ theory, profile, diagnosis }: ReportSubject) {
+  const measured = new Map(profile.layers.map(({ name, decadesFromOutput }) => [name, decadesFromOutput]));
+  return theoryEntry(theory!, diagnosis.attribution?.totalDecades ?? Number.NaN, measured);
 }
 
 function findingEntry({ rule, severity, title, explanation, basis, where, evidence, causes, remedies }: Finding) {
@@ -216,6 +223,7 @@ function recurrentEntry({ layer, node, op, direction, from, to, hidden, cell, ga
   };
 }
 
-function nonFiniteAsStrings(_key: string, value: unknown): unknown {
+/** For JSON.stringify: what JSON cannot hold as a number becomes a string. */
+export function nonFiniteAsStrings(_key: string, value: unknown): unknown {
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }
