@@ -35,6 +35,9 @@ function biasGradient(g: GraphBuilder, dY: Value): Value {
   return g.reduceSum(dY, axes, false);
 }
 
+/** Images with fewer outputs than this make thin matrix products one by one; onnxruntime multiplies image by image. */
+const SMALL_IMAGE = 400;
+
 /** dX[c] = Σ_{m,k} W[m, c, k]·dY[m, (i + pad − k·dilation) / stride]. */
 function inputGradient(
   g: GraphBuilder,
@@ -47,13 +50,17 @@ function inputGradient(
   const before = windows.map((window) => extentOf(window) - 1 - window.before);
   const after = windows.map((window) => extentOf(window) - 1 - paddingAfter(window));
   const direct = windows.every((window) => window.stride === 1) && [...before, ...after].every((n) => n >= 0);
+  // With stride 1 it is a convolution of dY with the filter turned round, which onnxruntime runs up to twice as fast.
+  if (direct && shape[0]! > 1 && sizeOf(shape.slice(2)) < SMALL_IMAGE) {
+    return inputGradientOfBatch(g, dY, W, shape, windows, group);
+  }
   // Turning a filter round costs as much per element as ConvTranspose costs more per input; a constant is turned once.
   const cheap = g.graph.initializers.has(W.name) || sizeOf(W.shape) <= sizeOf(shape);
   if (!direct || !cheap) {
     return g.add('ConvTranspose', [dY, W], [[dY.type, shape]], transposedWindows(windows, group))[0]!;
   }
-  // With stride 1 it is a convolution of dY with the filter turned round, which onnxruntime runs up to twice as fast.
-  return g.add('Conv', [dY, turnedRound(g, W, group)], [[dY.type, shape]], {
+  const spatial = range(2, W.shape.length);
+  return g.add('Conv', [dY, reversed(g, exchanged(g, W, group), spatial)], [[dY.type, shape]], {
     kernel_shape: windows.map((window) => window.kernel),
     dilations: windows.map((window) => window.dilation),
     pads: [...before, ...after],
@@ -61,19 +68,51 @@ function inputGradient(
   })[0]!;
 }
 
-/** W[m, c, k] as W′[c, m, −k] within each group. */
-function turnedRound(g: GraphBuilder, W: Value, group: number): Value {
-  const [filters, channels, ...kernel] = W.shape as [number, number, ...number[]];
-  const size = sizeOf(kernel);
-  const exchanged = g.transpose(g.reshape(W, [group, filters / group, channels, size]), [0, 2, 1, 3]);
-  return g.reshape(reversed(g, exchanged, 3), [group * channels, filters / group, ...kernel]);
+/**
+ * The input gradient with stride 1, all images at once: the batch runs along the last axis, and taps lie that far
+ * apart. dY and the result are turned round and not the filter, which is larger where images are small.
+ */
+function inputGradientOfBatch(
+  g: GraphBuilder,
+  dY: Value,
+  W: Value,
+  shape: readonly number[],
+  windows: readonly Window[],
+  group: number,
+): Value {
+  const [batch, channels, ...input] = shape as [number, number, ...number[]];
+  const spatial = range(1, windows.length + 1);
+  const last = windows.length - 1;
+  const apart = (sizes: readonly number[]) => sizes.map((size, axis) => (axis === last ? size * batch : size));
+  const batchLast = reversed(g, g.transpose(dY, [1, ...spatial.map((axis) => axis + 1), 0]), spatial);
+  const folded = g.reshape(batchLast, [1, dY.shape[1]!, ...apart(dY.shape.slice(2))]);
+  // Turned round, what stands after the image comes before it.
+  const before = windows.map((window) => extentOf(window) - 1 - paddingAfter(window));
+  const after = windows.map((window) => extentOf(window) - 1 - window.before);
+  const dX = g.add('Conv', [folded, exchanged(g, W, group)], [[dY.type, [1, channels, ...apart(input)]]], {
+    kernel_shape: windows.map((window) => window.kernel),
+    dilations: apart(windows.map((window) => window.dilation)),
+    pads: [...apart(before), ...apart(after)],
+    group,
+  })[0]!;
+  const unfolded = reversed(g, g.reshape(dX, [channels, ...input, batch]), spatial);
+  return g.transpose(unfolded, [windows.length + 1, 0, ...spatial]);
 }
 
-function reversed(g: GraphBuilder, X: Value, axis: number): Value {
-  if (X.shape[axis] === 1) return X;
-  const before = -X.shape[axis]! - 1; // one before the first, counted from the end
-  const inputs = [X, g.ints([-1]), g.ints([before]), g.ints([axis]), g.ints([-1])];
-  return g.add('Slice', inputs, [[X.type, X.shape]])[0]!;
+/** W[m, c, k] as W′[c, m, k] within each group. */
+function exchanged(g: GraphBuilder, W: Value, group: number): Value {
+  const [filters, channels, ...kernel] = W.shape as [number, number, ...number[]];
+  const parts = rearranged(g, W, [group, filters / group, channels, sizeOf(kernel)], [0, 2, 1, 3]);
+  return g.reshape(parts, [group * channels, filters / group, ...kernel]);
+}
+
+/** X turned round along axes that lie side by side. */
+function reversed(g: GraphBuilder, X: Value, axes: readonly number[]): Value {
+  const long = axes.filter((axis) => X.shape[axis] !== 1);
+  if (long.length === 0) return X;
+  const all = (n: number) => g.ints(long.map(() => n));
+  const before = g.ints(long.map((axis) => -X.shape[axis]! - 1)); // one before the first, counted from the end
+  return g.add('Slice', [X, all(-1), before, g.ints(long), all(-1)], [[X.type, X.shape]])[0]!;
 }
 
 /** The convolution by W of X into the given shape: inputs that no window covers are left out first. */
@@ -104,10 +143,7 @@ function convolve(
   return g.slice(Y, axes, zeros, shape.slice(2));
 }
 
-/** Copying an element costs as much as this many multiply-adds (onnxruntime 1.30 on two cores: 0.43 ns and 6 ps). */
-const COPY_COST = 70;
-
-/** dW[m, c, k] = Σ_{n,o} dY[n, m, o]·X[n, c, o·stride + k·dilation − pad], by the strategy that suits the shape. */
+/** dW[m, c, k] = Σ_{n,o} dY[n, m, o]·X[n, c, o·stride + k·dilation − pad]. */
 function filterGradient(
   g: GraphBuilder,
   X: Value,
@@ -116,25 +152,38 @@ function filterGradient(
   windows: readonly Window[],
   group: number,
 ): Value {
-  const [filters, channels, ...kernel] = shape as [number, number, ...number[]];
-  const taps = sizeOf(kernel);
-  const [first] = windows as [Window];
-  // Cost per channel, tap and output, in multiply-adds: all taps shifting X, or those of the first axis shifting dY.
-  const perGroup = filters / group;
-  const allOnX = COPY_COST + perGroup;
-  const stretched = spanOf(first) / first.output;
-  const split = (COPY_COST * (1 / first.kernel + (perGroup * first.kernel) / (channels * taps)) + perGroup) * stretched;
-  const splits = windows.length > 1 && first.kernel > 1 && first.stride === 1 && split < allOnX;
+  const pointwise = windows.every((window) => window.kernel === 1 && window.before === 0 && paddingAfter(window) <= 0);
+  return (pointwise ? filterGradientByProduct : filterGradientByConvolution)(g, X, dY, shape, windows, group);
+}
 
-  const shifts = splits ? taps / first.kernel + first.kernel : taps;
-  const thin = group > 1 && Math.min(channels, perGroup) < 4;
-  if (thin || shifts > 25) return filterGradientByConvolution(g, X, dY, shape, windows, group);
-  return filterGradientByProduct(g, X, dY, shape, windows, group, splits);
+/** Kernel 1 without padding: one product over batch and space of dY with the inputs that were read. */
+function filterGradientByProduct(
+  g: GraphBuilder,
+  X: Value,
+  dY: Value,
+  shape: readonly number[],
+  windows: readonly Window[],
+  group: number,
+): Value {
+  const [filters, channels] = shape as [number, number];
+  // The last axis first: its strided copies are the slow ones, and so are made on the others' leavings no more than once.
+  const read = range(windows.length).reduceRight((part, i) => {
+    const { output, stride } = windows[i]!;
+    return g.slice(part, [i + 2], [0], [(output - 1) * stride + 1], [stride]);
+  }, X);
+  const columns = sizeOf(dY.shape) / filters;
+  const rows = (value: Value, height: number) =>
+    g.reshape(exchangeFirstTwo(g, value), group === 1 ? [height, columns] : [group, height, columns]);
+  const [Ys, Xs] = [rows(dY, filters / group), rows(read, channels)];
+  const product = group === 1 ? g.gemm(Ys, Xs, { transB: true }) : g.matmul(Ys, g.transposeMatrix(Xs));
+  return g.reshape(product, shape);
 }
 
 /**
- * The filter gradient as a convolution of X with dY: batch and channels change places, strides become dilations.
- * Good where the product's matrices would be thin (depthwise) or its copies many (large kernels).
+ * The filter gradient as a convolution of X with dY as its filter: the batch takes the part of the channels, strides
+ * that of dilations. The channels are one more spatial axis, the last: one wide matrix product, and no copy of X for
+ * each tap is ever stored. A fourth spatial axis is slow in onnxruntime: there they share the last one. Few channels, or
+ * dilated windows that would make them skip each other on a shared axis, are the batch instead.
  */
 function filterGradientByConvolution(
   g: GraphBuilder,
@@ -146,13 +195,7 @@ function filterGradientByConvolution(
 ): Value {
   const [filters, channels, ...kernel] = shape as [number, number, ...number[]];
   const [batch, , ...input] = X.shape as [number, number, ...number[]];
-  const spatial = range(windows.length);
-  const grouped = g.transpose(g.reshape(X, [batch, group, channels, ...input]), [
-    2,
-    1,
-    0,
-    ...spatial.map((i) => i + 3),
-  ]);
+  const spatial = range(3, input.length + 3);
   const roles = windows.map((window) => ({
     ...window,
     kernel: window.output,
@@ -160,90 +203,50 @@ function filterGradientByConvolution(
     stride: window.dilation,
     dilation: window.stride,
   }));
-  const swapped = convolve(
-    g,
-    g.reshape(grouped, [channels, group * batch, ...input]),
-    exchangeFirstTwo(g, dY),
-    [channels, filters, ...kernel],
-    roles,
-    group,
-  );
-  return exchangeFirstTwo(g, swapped);
-}
-
-/**
- * The filter gradient as one matrix product over batch and space of dY with the shifted copies of X, one per tap.
- * With `split`, the taps of the first axis (stride 1) shift dY instead: kernel₁ + kernel₂ copies, not kernel₁·kernel₂.
- */
-function filterGradientByProduct(
-  g: GraphBuilder,
-  X: Value,
-  dY: Value,
-  shape: readonly number[],
-  windows: readonly Window[],
-  group: number,
-  split: boolean,
-): Value {
-  const [filters, channels, ...kernel] = shape as [number, number, ...number[]];
-  const spatial = range(windows.length);
-  const none = [0, 0, 0];
-  let shiftedX = [
-    {
-      taps: [] as number[],
-      part: g.pad(
-        channelsFirst(g, X),
-        [...none, ...windows.map((window) => window.before)],
-        [...none, ...windows.map((window) => Math.max(0, paddingAfter(window)))],
-      ),
-    },
-  ];
-  // The last axis first: its strided copies are the slow ones, and so are made once.
-  for (const axis of [...spatial].reverse()) {
-    const window = windows[axis]!;
-    const steps = split && axis === 0 ? [0] : range(window.kernel);
-    const stride = split && axis === 0 ? 1 : window.stride;
-    const length = split && axis === 0 ? spanOf(window) : (window.output - 1) * stride + 1;
-    shiftedX = steps.flatMap((k) =>
-      shiftedX.map(({ taps, part }) => ({
-        taps: [k, ...taps],
-        part: g.slice(part, [axis + 3], [k * window.dilation], [k * window.dilation + length], [stride]),
-      })),
-    );
+  const grouped = [batch, group, channels, ...input];
+  const filter = exchangeFirstTwo(g, dY);
+  const shared = windows.length > 2;
+  if (channels < 4 || (shared && windows.at(-1)!.dilation > 1)) {
+    const images = g.reshape(rearranged(g, X, grouped, [2, 1, 0, ...spatial]), [channels, group * batch, ...input]);
+    return exchangeFirstTwo(g, convolve(g, images, filter, [channels, filters, ...kernel], roles, group));
   }
-  const [first] = windows as [Window];
-  const slack = first.dilation * (first.kernel - 1);
-  const rest = spatial.slice(1).map(() => 0);
-  const transposed = channelsFirst(g, dY);
-  const shiftedY = split
-    ? range(first.kernel).map((k) =>
-        g.pad(transposed, [...none, k * first.dilation, ...rest], [...none, slack - k * first.dilation, ...rest]),
-      )
-    : [transposed];
-
-  // Rows stand as [filters, taps of dY] and [channels, taps of X]: the product is in the filter's own layout at once.
-  const Ys = rows(g, shiftedY, group);
-  const Xs = rows(
+  const across = { input: channels, output: channels, kernel: 1, stride: 1, dilation: 1, before: 0 };
+  const axes = shared ? [...roles.slice(0, -1), stretched(roles.at(-1)!, channels)] : [...roles, across];
+  const dW = convolve(
     g,
-    shiftedX.map(({ part }) => part),
+    g.reshape(rearranged(g, X, grouped, [1, 0, ...spatial, 2]), [1, group * batch, ...axes.map(({ input: n }) => n)]),
+    g.reshape(filter, [...filter.shape.slice(0, 2), ...axes.map((axis) => axis.kernel)]),
+    [1, filters, ...axes.map(({ output }) => output)],
+    axes,
     group,
   );
-  const product = group === 1 ? g.gemm(Ys, Xs, { transB: true }) : g.matmul(Ys, g.transposeMatrix(Xs));
-  const onY = shiftedY.length;
-  const parts = g.reshape(product, [filters, onY, channels, sizeOf(kernel) / onY]);
-  return g.reshape(onY > 1 ? g.transpose(parts, [0, 2, 1, 3]) : parts, shape);
+  return g.reshape(rearranged(g, dW, [filters, sizeOf(kernel), channels], [0, 2, 1]), shape);
 }
 
-/** Shifted copies [channels, 1, batch, …space] as rows ([group,] channels/group · copies, batch · space), copies fastest. */
-function rows(g: GraphBuilder, copies: readonly Value[], group: number): Value {
-  const [channels, , ...rest] = copies[0]!.shape as [number, number, ...number[]];
-  const matrix = [(channels / group) * copies.length, sizeOf(rest)];
-  return g.reshape(g.concat(copies, 1), group === 1 ? matrix : [group, ...matrix]);
+/** Windows of stride 1 over `count` things at each position, side by side: each window sees its own of them only. */
+function stretched(window: Window, count: number): Window {
+  const { input, output, before, dilation } = window;
+  return {
+    ...window,
+    input: input * count,
+    output: output * count,
+    before: before * count,
+    dilation: dilation * count,
+  };
 }
 
-/** [batch, channels, …space] as [channels, 1, batch, …space]: room on axis 1 for the shifted copies. */
-function channelsFirst(g: GraphBuilder, X: Value): Value {
-  const [batch, channels, ...space] = X.shape as [number, number, ...number[]];
-  return g.reshape(exchangeFirstTwo(g, X), [channels, 1, batch, ...space]);
+/** X seen in another shape, its axes exchanged; axes of size 1 are left out, or onnxruntime takes a slower way. */
+function rearranged(g: GraphBuilder, X: Value, shape: readonly number[], permutation: readonly number[]): Value {
+  const kept = permutation.filter((axis) => shape[axis] !== 1);
+  const inOrder = [...kept].sort((a, b) => a - b);
+  const view = g.reshape(
+    X,
+    inOrder.map((axis) => shape[axis]!),
+  );
+  return g.transpose(
+    view,
+    kept.map((axis) => inOrder.indexOf(axis)),
+  );
 }
 
 function exchangeFirstTwo(g: GraphBuilder, X: Value): Value {
