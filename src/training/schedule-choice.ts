@@ -4,6 +4,7 @@ import {
   cosine,
   cosineRestarts,
   exponential,
+  oneCycle,
   type PlateauOptions,
   type Schedule,
   step,
@@ -12,18 +13,28 @@ import {
 
 /** How the learning rate changes. Periods and drops count epochs, as they do in PyTorch's loops; warm-up counts steps. */
 export interface ScheduleChoice {
-  readonly kind?: 'constant' | 'step' | 'exponential' | 'cosine' | 'cosine-restarts' | 'plateau';
+  readonly kind?: 'constant' | 'step' | 'exponential' | 'cosine' | 'cosine-restarts' | 'one-cycle' | 'plateau';
   /** Epochs between drops (`step`), of the first period (`cosine-restarts`), or of patience (`plateau`). */
   readonly every?: number;
   /** Factor of a drop, default 0.1; of every epoch for `exponential`, default 0.95. */
   readonly factor?: number;
   /** Part of the learning rate at which the cosine ends, default 0. */
   readonly floor?: number;
+  /** Part of all updates over which `one-cycle` rises, default 0.3; the learning rate is its peak. */
+  readonly rise?: number;
   /** Steps over which the learning rate rises linearly from a tenth. */
   readonly warmUp?: number;
 }
 
-export const scheduleKinds = ['constant', 'step', 'exponential', 'cosine', 'cosine-restarts', 'plateau'] as const;
+export const scheduleKinds = [
+  'constant',
+  'step',
+  'exponential',
+  'cosine',
+  'cosine-restarts',
+  'one-cycle',
+  'plateau',
+] as const;
 
 /** The schedule by update. Throws UsageError where it needs a length that is not known, or a number makes no sense. */
 export function scheduleOf(
@@ -45,7 +56,8 @@ export function scheduleOf(
   };
   const whole = () => {
     if (Number.isFinite(total)) return total;
-    throw new UsageError('the cosine needs to know when training ends', { code: 'schedule', hint: 'give --steps' });
+    const what = kind === 'cosine' ? 'the cosine' : 'one cycle';
+    throw new UsageError(`${what} needs to know when training ends`, { code: 'schedule', hint: 'give --steps' });
   };
   const make = (): Schedule => {
     switch (kind) {
@@ -57,10 +69,19 @@ export function scheduleOf(
         return cosine(whole(), floor);
       case 'cosine-restarts':
         return cosineRestarts((every ?? 10) * perEpoch(), 1, floor);
+      case 'one-cycle':
+        return oneCycle(whole(), choice.rise);
       default:
         return constant();
     }
   };
+  if (kind === 'one-cycle' && choice.warmUp) {
+    throw new UsageError('one-cycle rises by itself: it takes no warm-up', {
+      code: 'schedule',
+      where: '--warm-up',
+      hint: 'one-cycle:0.1 rises over a tenth of the steps',
+    });
+  }
   const base = make();
   const schedule = choice.warmUp ? warmUp(choice.warmUp, base) : base;
   return kind === 'plateau' ? { schedule, plateau: { patience: every, factor } } : { schedule };

@@ -47,6 +47,33 @@ export function cosineRestarts(period: number, multiply = 1, floor = 0): Schedul
   };
 }
 
+/** OneCycleLR's div_factor and final_div_factor: it begins at 1/25 of the peak and ends 10 000 times lower. */
+const ONE_CYCLE_START = 1 / 25;
+const ONE_CYCLE_END = ONE_CYCLE_START / 1e4;
+
+/**
+ * Up to the base rate over part `rise` of `total` updates, then down to nearly nothing, both by half a cosine: OneCycleLR
+ * with its defaults (Smith & Topin 2018), the base rate being max_lr; momentum stays as it is. It stays at the end.
+ */
+export function oneCycle(total: number, rise = 0.3): Schedule {
+  checkPeriod(total, 'the updates of one cycle');
+  if (!(rise > 0 && rise < 1)) {
+    throw new UsageError(`the rise takes ${rise} of the updates`, {
+      code: 'schedule',
+      hint: 'expected a part of them: above 0, below 1, such as 0.3',
+    });
+  }
+  const peak = rise * total - 1;
+  const last = total - 1;
+  const between = (from: number, to: number, part: number) => to + ((from - to) * (1 + Math.cos(Math.PI * part))) / 2;
+  return (t) => {
+    if (t < peak) return between(ONE_CYCLE_START, 1, t / peak);
+    // Too few updates to rise at all: it starts at the peak.
+    const start = Math.max(0, peak);
+    return last > start ? between(1, ONE_CYCLE_END, Math.min(1, (t - start) / (last - start))) : 1;
+  };
+}
+
 /** Linear from `from` to 1 over `steps`: LinearLR. Another schedule follows it, or, with `shift`, begins when it ends. */
 export function warmUp(steps: number, after: Schedule = constant(), { from = 0.1, shift = false } = {}): Schedule {
   checkPeriod(steps, 'the steps of warm-up');

@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/graph/errors.ts';
+import { scheduleOf } from '../../src/training/schedule-choice.ts';
 import {
   constant,
   cosine,
   cosineRestarts,
   exponential,
+  oneCycle,
   type PlateauOptions,
   ReduceOnPlateau,
   type Schedule,
@@ -24,6 +27,9 @@ const cases: Record<string, [Schedule, number[]]> = {
   'cosine-50': [cosine(50, 0.01), traces['cosine-50']!.slice(0, 51)],
   'exponential-0.9': [exponential(0.9), traces['exponential-0.9']!],
   'linear-warmup-8': [warmUp(8), traces['linear-warmup-8']!],
+  'one-cycle-60': [oneCycle(60), traces['one-cycle-60']!],
+  'one-cycle-7-0.5': [oneCycle(7, 0.5), more['one-cycle-7-0.5']],
+  'one-cycle-100-0.1': [oneCycle(100, 0.1), more['one-cycle-100-0.1']],
   'restarts-10': [cosineRestarts(10, 1, 0.01), more['restarts-10']],
   'restarts-5-2': [cosineRestarts(5, 2), more['restarts-5-2']],
 };
@@ -37,6 +43,24 @@ describe('schedules', () => {
 
   it('cosine stays at its floor after the period', () => {
     expect(cosine(50, 0.01)(80)).toBeCloseTo(0.01, 12);
+  });
+
+  it('one cycle stays at its end, and begins at its peak where it is too short to rise', () => {
+    expect(oneCycle(10)(25)).toBeCloseTo(1 / 25e4, 14);
+    expect([0, 1, 2].map(oneCycle(3, 0.3))).toEqual([1, expect.closeTo((1 + 1 / 25e4) / 2, 14), 1 / 25e4]);
+    expect(oneCycle(1)(0)).toBe(1);
+    for (const wrong of [() => oneCycle(0), () => oneCycle(10, 0), () => oneCycle(10, 1)])
+      expect(wrong).toThrow(UsageError);
+  });
+
+  it('one cycle lasts as long as training, and takes no warm-up', () => {
+    const lengths = { stepsPerEpoch: 20, total: 60 };
+    const { schedule } = scheduleOf({ kind: 'one-cycle' }, lengths);
+    expect(0.1 * schedule(17)).toBeCloseTo(traces['one-cycle-60']![17]!, 12);
+    expect(scheduleOf({ kind: 'one-cycle', rise: 0.5 }, lengths).schedule(29)).toBe(1);
+    expect(() => scheduleOf({ kind: 'one-cycle', warmUp: 5 }, lengths)).toThrow(/takes no warm-up/);
+    const endless = { stepsPerEpoch: undefined, total: Number.POSITIVE_INFINITY };
+    expect(() => scheduleOf({ kind: 'one-cycle' }, endless)).toThrow(/one cycle needs to know when training ends/);
   });
 
   it('warm-up goes before any schedule, within its time or before it begins', () => {

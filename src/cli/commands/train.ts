@@ -76,7 +76,8 @@ const examples = `
 ${dataSetsHelp()}
 Schedules: ${scheduleKinds.join(', ')};
 with numbers: step:10:0.1 (every 10 epochs to a tenth), exponential:0.95 (each
-epoch), cosine:0.01 (down to a hundredth), plateau:5:0.5 (patience, factor).
+epoch), cosine:0.01 (down to a hundredth), plateau:5:0.5 (patience, factor),
+one-cycle:0.3 (up to --lr over 0.3 of all steps, then down to nearly nothing).
 
 Examples:
   gradient-doctor train network.yaml --data mnist --epochs 15 --validation 0.2
@@ -271,7 +272,7 @@ function clippingOf({ clipNorm, clipValue, agc }: Options): Clipping | undefined
   return agc === undefined ? undefined : { kind: 'adaptive', factor: agc };
 }
 
-/** `cosine`, `step:10:0.1`, `exponential:0.95`, `cosine:0.01`, `cosine-restarts:10`, `plateau:5:0.5`. */
+/** `cosine`, `step:10:0.1`, `exponential:0.95`, `cosine:0.01`, `cosine-restarts:10`, `one-cycle:0.3`, `plateau:5:0.5`. */
 function parseSchedule(text: string): ScheduleChoice {
   const [name = '', ...rest] = text.split(':');
   const kind = scheduleKinds.find((known) => known === name);
@@ -289,6 +290,7 @@ function parseSchedule(text: string): ScheduleChoice {
     exponential: ['factor'],
     cosine: ['floor'],
     'cosine-restarts': ['every', 'floor'],
+    'one-cycle': ['rise'],
     plateau: ['every', 'factor'],
   };
   if (numbers.length > takes[kind].length || !numbers.every(Number.isFinite)) {
