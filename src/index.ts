@@ -58,6 +58,6 @@ export { type DifferentiatedModel, type DifferentiateOptions, differentiate } fr
 export { tensorData } from './verbs/open-data.ts';
 export { recordRun, resumeFrom } from './verbs/record-run.ts';
 export { type DataNames, requestBatch } from './verbs/request-batch.ts';
-export { type ScheduleChoice, scheduleKinds } from './verbs/schedule-choice.ts';
+export { type ScheduleChoice, scheduleKinds } from './training/schedule-choice.ts';
 export { type TrainEvent, type TrainOptions, train } from './verbs/train.ts';
 export { openTrainingData, type TrainingData } from './verbs/training-data.ts';

@@ -1,12 +1,11 @@
-import { isDataSet } from './data/index.ts';
-import { UsageError } from './graph/errors.ts';
+import type { Missing } from './data/index.ts';
 import type { Model } from './graph/graph.ts';
 import { readModelSource } from './readers/index.ts';
 import type { Comparison } from './report/compare.ts';
 import { isReport, readReport, type SavedReport } from './report/read-json.ts';
 import type { ReportSubject } from './report/subject.ts';
 import { diskFiles } from './runtime/node/data-files.ts';
-import { openSource, readBytes } from './runtime/node/files.ts';
+import { openSource } from './runtime/node/files.ts';
 import { loadDigit } from './runtime/node/mnist-files.ts';
 import { nodeRuntime } from './runtime/node/onnxruntime.ts';
 import type { Runtime } from './runtime/runtime.ts';
@@ -32,6 +31,8 @@ export { type NodeRuntimeOptions, nodeRuntime } from './runtime/node/onnxruntime
 export interface NodeDiagnoseOptions extends Omit<DiagnoseStepsOptions, 'runtime'>, DataNames {
   /** Default onnxruntime-node on the CPU. */
   readonly runtime?: Runtime;
+  /** Rows with NaN in files: an error, or left out; by default they are measured, and found. */
+  readonly missing?: Missing;
 }
 
 /**
@@ -48,17 +49,17 @@ export async function readModel(path: string): Promise<Model> {
  * options; never on NaN or infinities.
  */
 export async function diagnose(model: Model | string, options: NodeDiagnoseOptions = {}): Promise<ReportSubject> {
-  const { runtime = nodeRuntime(), data, inputs, target, ...rest } = options;
+  const { runtime = nodeRuntime(), data, inputs, target, missing, ...rest } = options;
   rest.onProgress?.('reading the model');
   const read = typeof model === 'string' ? await readModel(model) : model;
   const feeds = read.graph.inputs.filter((input) => !read.graph.initializers.has(input.name));
   const named = data !== undefined || inputs !== undefined || target !== undefined;
-  return diagnoseSteps(read, {
-    ...rest,
-    runtime,
-    batch: named ? await requestBatch({ data, inputs, target }, feeds, readBytes) : rest.batch,
-    loadDigits: rest.loadDigits ?? loadDigit,
-  });
+  const batch = named ? await requestBatch({ data, inputs, target }, feeds, diskFiles, { missing }) : rest.batch;
+  try {
+    return await diagnoseSteps(read, { ...rest, runtime, batch, loadDigits: rest.loadDigits ?? loadDigit });
+  } finally {
+    if (named && batch?.kind === 'rows') await batch.source.close();
+  }
 }
 
 /** Options of `compare` in Node: those of `diagnose` are for what is a model. */
@@ -113,8 +114,10 @@ export async function differentiate(
 
 /** What to train on, by name. */
 export interface NodeDataOptions extends DataNames {
-  /** Rows of a built-in data set; default what there is. */
+  /** Rows taken in all, of files the first in an order drawn from the seed; default what there is. */
   readonly samples?: number;
+  /** Rows that lack a value: an error (default), or left out. */
+  readonly missing?: Missing;
   /** Part of the rows that is kept apart to score on; default none. */
   readonly validation?: number;
   /** Of drawing, splitting and shuffling; default the model file's own, else 0. */
@@ -126,21 +129,14 @@ export interface NodeDataOptions extends DataNames {
  * .csv, a .npz, a folder of images; made-up inputs where nothing is named. Throws DataError, UsageError.
  */
 export async function openData(model: Model, options: NodeDataOptions = {}): Promise<TrainingData> {
-  const { data, inputs, target, samples, validation, seed = model.training?.seed } = options;
+  const { data, inputs, target, samples, missing, validation, seed = model.training?.seed } = options;
   const feeds = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
   const output = model.graph.outputs[0];
   if (data === undefined && inputs === undefined && target === undefined) {
     const settings = { samples, validation, seed, output, vocabulary: vocabularies(model, feeds) };
     return openTrainingData({ kind: 'none' }, feeds, settings);
   }
-  if (samples !== undefined && (data === undefined || !isDataSet(data))) {
-    throw new UsageError('of files all rows are taken', {
-      code: 'samples',
-      where: '--samples',
-      hint: 'it counts the rows of built-in data sets',
-    });
-  }
-  const settings = { validation, seed, output, rows: samples, files: diskFiles, loadDigits: loadDigit };
+  const settings = { validation, seed, output, samples, missing, files: diskFiles, loadDigits: loadDigit };
   return openDataSet({ data, inputs, target }, feeds, settings);
 }
 
@@ -157,12 +153,12 @@ export interface NodeTrainOptions
  * model. Throws UserError for an unusable model, data or options; never on NaN or infinities.
  */
 export async function* train(model: Model | string, options: NodeTrainOptions = {}): AsyncGenerator<TrainEvent> {
-  const { runtime = nodeRuntime(), data, inputs, target, samples, validation, ...rest } = options;
+  const { runtime = nodeRuntime(), data, inputs, target, samples, missing, validation, ...rest } = options;
   const read = typeof model === 'string' ? await readModel(model) : model;
   const rows =
     typeof data === 'object'
       ? data
-      : await openData(read, { data, inputs, target, samples, validation, seed: rest.seed });
+      : await openData(read, { data, inputs, target, samples, missing, validation, seed: rest.seed });
   try {
     yield* trainWith(read, { ...rest, runtime, data: rows });
   } finally {
