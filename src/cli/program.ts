@@ -21,6 +21,11 @@ const commands: readonly { name: string; summary: string; load: () => Promise<Co
     load: () => import('./commands/compare.ts'),
   },
   {
+    name: 'theory',
+    summary: 'predict the decay from the weights alone, without data or a run',
+    load: () => import('./commands/theory.ts'),
+  },
+  {
     name: 'train',
     summary: 'train with the monitors on, stop on a fault, log the run',
     load: () => import('./commands/train.ts'),

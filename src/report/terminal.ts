@@ -9,6 +9,7 @@ import { describeRecurrence } from './recurrent-section.ts';
 import { describeSteps } from './steps-section.ts';
 import type { ReportSubject } from './subject.ts';
 import { formatName, kindsOf, mainFinding, sayReach, sayWhatSkipsCarry, sayWorstLayers } from './summary.ts';
+import { describeTheory } from './theory-section.ts';
 
 export type { TerminalOptions } from './page.ts';
 
@@ -38,6 +39,7 @@ export function renderTerminal(subject: ReportSubject, options: ReportOptions = 
   drawLayers(page, layerRows(subject), { show, update: subject.probe.update });
   page.gap();
   if (main) explain(page, subject, main);
+  describeTheory(page, subject);
   describeSkips(page, subject);
   describeRecurrence(page, subject.profile);
   describeSteps(page, subject.steps);

@@ -34,7 +34,8 @@ export function theoryOf(network: TheoryNetwork): Theory {
   const predictedDecades = structured.length > 0 ? Number.NaN : decadesOf(total);
   const uncovered = onPath.filter(({ kind }) => kind === 'unknown' || kind === 'pool');
   const complete = structured.length === 0 && uncovered.length === 0 && !Number.isNaN(predictedDecades);
-  const typical = typicalLayer(layers);
+  // Beside a skip connection signals add up: nothing repeats at a fixed point (Yang and Schoenholz 2017).
+  const typical = onPath.some(({ kind }) => kind === 'sum') ? undefined : typicalLayer(layers);
   return {
     applies: layers.length === 0 ? 'not' : complete ? 'fully' : 'partly',
     reasons: [...reasonsOf(uncovered, structured, linear), ...network.assumptions],

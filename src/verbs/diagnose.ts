@@ -8,11 +8,13 @@ import { sizeOf } from '../graph/tensor.ts';
 import type { ReportSubject } from '../report/subject.ts';
 import { bindShapes } from '../runtime/bind.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { predictTheory } from '../theory/predict.ts';
 import { attachLoss, floatOutputs, type LossKind, planLoss } from '../training/losses.ts';
 import { optimizers } from '../training/optimizers/index.ts';
 import { targetFor } from '../training/targets.ts';
 import { noteExport } from './export-notes.ts';
 import { initializeWeights } from './initial-weights.ts';
+import { inputSignal } from './input-signal.ts';
 import { lossKindOf, vocabularies } from './model-hints.ts';
 import { prepareForMeasuring } from './prepare.ts';
 import { probeFlow } from './probe.ts';
@@ -100,6 +102,11 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
     batch: batch.description.size,
     passBytes: options.passBytes,
   });
+  const theory = predictTheory(graph, parameters, {
+    input: inputSignal(batch.inputs),
+    output: plan.reads,
+    shapeOf: (name) => binding.get(name)?.shape,
+  });
   return {
     model: {
       name: model.name,
@@ -128,7 +135,8 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
       command: options.command,
     },
     profile,
-    diagnosis: diagnoseFlow(profile),
+    diagnosis: diagnoseFlow(profile, { theory }),
+    theory,
   };
 }
 
