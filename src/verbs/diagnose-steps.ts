@@ -1,22 +1,29 @@
-import { conclude } from '../diagnosis/diagnose-flow.ts';
-import type { Finding, Severity } from '../diagnosis/finding.ts';
-import type { StepHistory } from '../flow/history.ts';
+import { conclude, diagnoseFlow } from '../diagnosis/diagnose-flow.ts';
 import { UsageError } from '../graph/errors.ts';
 import type { Model } from '../graph/graph.ts';
 import { type Tensor, toFloat64 } from '../graph/tensor.ts';
 import { median } from '../report/numbers.ts';
-import type { FindingFate, LayerMovement, ReportSubject, StepsDescription } from '../report/subject.ts';
+import type { LayerMovement, ReportSubject, StepsDescription } from '../report/subject.ts';
+import { ablate } from './ablation.ts';
+import { constantAnswerLoss } from './constant-answer.ts';
 import { type DiagnoseOptions, diagnose } from './diagnose.ts';
+import { adjustedBy, fatesOf } from './fates.ts';
 import { initializeWeights } from './initial-weights.ts';
 import { vocabularies } from './model-hints.ts';
 import { prepareForTraining } from './prepare.ts';
-import { type TrainEndEvent, type TrainFaultEvent, type TrainStepEvent, train } from './train.ts';
+import { HistoryRecorder, histogramEvery } from './step-history.ts';
+import { type TrainEndEvent, type TrainFaultEvent, train } from './train.ts';
 import { openTrainingData } from './training-data.ts';
 import { type LayerNorms, layersOf } from './training-layers.ts';
 
 export interface DiagnoseStepsOptions extends DiagnoseOptions {
   /** Training steps after which to look again; default 0: the network is diagnosed as it is. */
   readonly steps?: number;
+  /**
+   * Whether to measure, after the steps, what each layer is worth, by leaving it out and by putting it back to its
+   * start: two forward passes for each. Default: where that takes a second or two.
+   */
+  readonly ablate?: boolean;
 }
 
 const MOST_STEPS = 1_000_000;
@@ -53,9 +60,8 @@ export async function diagnoseSteps(stored: Model, options: DiagnoseStepsOptions
     vocabulary: vocabularies(given, inputs),
     loadDigits: options.loadDigits,
   });
-  const norms: (readonly LayerNorms[])[] = [];
-  const rows: TrainStepEvent[] = [];
-  let last: TrainStepEvent | undefined;
+  let recorder: HistoryRecorder | undefined;
+  let constantLoss: number | undefined;
   let fault: TrainFaultEvent | undefined;
   let end: TrainEndEvent | undefined;
   const events = train(given, {
@@ -68,53 +74,57 @@ export async function diagnoseSteps(stored: Model, options: DiagnoseStepsOptions
     optimizer: { name: optimizer },
     learningRate,
     seed,
+    inspectEvery: histogramEvery(steps, before.model.parameters),
   });
   for await (const event of events) {
-    if (event.kind === 'step') {
-      last = event;
-      norms.push(event.layers);
-      rows.push(event);
+    if (event.kind === 'start') {
+      recorder = new HistoryRecorder(event.layers);
+      constantLoss = await constantAnswerLoss(event.plan, data, { batch, seed });
+    } else if (event.kind === 'step') {
+      recorder!.add(event);
       onProgress(`training: step ${event.step} of ${steps}`);
     } else if (event.kind === 'fault') fault = event;
     else if (event.kind === 'end') end = event;
   }
   onProgress('measuring again');
-  const after = fault?.report ?? (await diagnose(end!.trainingModel, { ...rest, seed }));
+  const { rows } = recorder!;
+  const last = rows.at(-1)!;
+  const history = recorder!.history(constantLoss);
+  const again = fault?.report ?? (await diagnose(end!.trainingModel, { ...rest, seed }));
+  const wanted = fault === undefined && (options.ablate ?? true);
+  if (wanted) onProgress('leaving out layers');
+  const ablation = wanted
+    ? await ablate(given, end!.trainingModel, {
+        ...rest,
+        seed,
+        constantLoss,
+        ...(options.ablate === true && { budget: Number.POSITIVE_INFINITY }),
+      })
+    : undefined;
+  const profile = { ...again.profile, seen: { ...again.profile.seen, step: last.step } };
+  const after = diagnoseFlow(profile, { theory: again.theory, history, ablation });
   const described: StepsDescription = {
-    count: last!.step,
+    count: last.step,
     optimizer,
     learningRate,
     lossBefore: before.profile.loss,
-    lossAfter: after.profile.loss,
-    layers: movements(given, end!.trainingModel, norms),
-    history: historyOf(rows),
-    fates: fatesOf(before.diagnosis.findings, after.diagnosis.findings),
-    after: { ...after.diagnosis, step: last!.step },
+    lossAfter: again.profile.loss,
+    layers: movements(
+      given,
+      end!.trainingModel,
+      rows.map(({ layers }) => layers),
+    ),
+    history,
+    ...(ablation && { ablation }),
+    fates: fatesOf(before.diagnosis.findings, after.findings),
+    after: { ...after, step: last.step },
     ...(fault && { fault: { ...fault.fault, where: fault.where } }),
   };
-  const findings = adjusted(described);
+  const how = `${described.count} step${described.count === 1 ? '' : 's'} of ${optimizer}`;
   return {
     ...before,
-    diagnosis: conclude(findings, before.diagnosis.attribution),
+    diagnosis: conclude(adjustedBy(described.fates, how), before.diagnosis.attribution),
     steps: described,
-  };
-}
-
-/** Every step's loss and norms, layer by layer. */
-function historyOf(rows: readonly TrainStepEvent[]): StepHistory {
-  const names = rows[0]?.layers.map(({ layer }) => layer) ?? [];
-  const series = (i: number, norm: 'gradientNorm' | 'weightNorm' | 'updateNorm') =>
-    rows.map(({ layers }) => layers[i]![norm] ?? Number.NaN);
-  return {
-    steps: rows.map(({ step }) => step),
-    loss: rows.map(({ loss }) => loss),
-    learningRate: rows.map(({ learningRate }) => learningRate),
-    layers: names.map((layer, i) => ({
-      layer,
-      gradientNorm: series(i, 'gradientNorm'),
-      weightNorm: series(i, 'weightNorm'),
-      updateNorm: series(i, 'updateNorm'),
-    })),
   };
 }
 
@@ -142,53 +152,5 @@ function movements(given: Model, trained: Model, norms: readonly (readonly Layer
       gradientBefore: norms[0]![i]!.gradientNorm ?? Number.NaN,
       gradientAfter: norms.at(-1)![i]!.gradientNorm ?? Number.NaN,
     };
-  });
-}
-
-const rank: Record<Severity, number> = { info: 0, warning: 1, error: 2 };
-/** Rules that look at the whole network: there is one finding of each. */
-const single: ReadonlySet<Finding['rule']> = new Set(['vanishing-gradient', 'exploding-gradient', 'non-finite']);
-
-/** What became of each finding, and what is new. */
-function fatesOf(before: readonly Finding[], after: readonly Finding[]): FindingFate[] {
-  const same = (a: Finding, b: Finding) =>
-    a.rule === b.rule && !hasOpened(a, b) && (single.has(a.rule) || a.where.some((place) => b.where.includes(place)));
-  const known = before.map((finding): FindingFate => {
-    const now = after.find((other) => same(finding, other));
-    if (!now) return { rule: finding.rule, fate: 'withdrawn', before: finding };
-    const isWeaker = rank[now.severity] < rank[finding.severity];
-    return { rule: finding.rule, fate: isWeaker ? 'weaker' : 'confirmed', before: finding, after: now };
-  });
-  const others = after.filter((now) => now.severity !== 'info' && !before.some((finding) => same(finding, now)));
-  return [...known, ...others.map((now): FindingFate => ({ rule: now.rule, fate: 'new', after: now }))];
-}
-
-/** Weights of zero that let nothing through, and now do: what is left to find is another matter. */
-function hasOpened(before: Finding, after: Finding): boolean {
-  const nothing = ({ evidence }: Finding) => evidence.totalDecades === Number.NEGATIVE_INFINITY;
-  return before.severity === 'info' && nothing(before) && !nothing(after);
-}
-
-/** The findings as they stand after the steps: what they disprove no longer counts as an error. */
-function adjusted(steps: StepsDescription): Finding[] {
-  const how = `${steps.count} step${steps.count === 1 ? '' : 's'} of ${steps.optimizer}`;
-  return steps.fates.map(({ fate, before: was, after: now }) => {
-    switch (fate) {
-      case 'withdrawn':
-        return {
-          ...was!,
-          severity: 'info',
-          title: `withdrawn after ${how}: ${was!.title}`,
-          explanation: `Training disproves it: after ${how} nothing of it is found any more.`,
-          remedies: [],
-        };
-      case 'weaker':
-        return { ...now!, title: `${now!.title} after ${how}; before, ${was!.title}` };
-      case 'new':
-        return { ...now!, title: `after ${how}: ${now!.title}` };
-      default:
-        // A finding that got worse counts as what it has become.
-        return { ...was!, severity: now!.severity };
-    }
   });
 }

@@ -80,7 +80,7 @@ export const lossDivergence: DiagnosisRule = {
 };
 
 /** The first fault of these losses, as training itself sees it. */
-function faultOf({ steps, loss, constantLoss }: StepHistory): Fault | undefined {
+export function faultOf({ steps, loss, constantLoss }: StepHistory): Fault | undefined {
   const watch = new FaultWatch([], constantLoss ?? 0);
   for (const [i, step] of steps.entries()) {
     const fault = watch.see({ step, loss: loss[i]! });

@@ -3,6 +3,7 @@ import type { Case, DiagnosisRule, Finding, Severity } from '../finding.ts';
 import { lossCurve } from '../loss-curve.ts';
 import { motionOf } from '../movement.ts';
 import { hints } from '../remedy-hints.ts';
+import { faultOf } from './loss-divergence.ts';
 
 /** Upper limit of ‖Δw‖ / ‖w‖ in DeepDiagnosis, TheDeepChecker and torchmortem. */
 const LARGE_RATIO = 0.1;
@@ -44,34 +45,37 @@ export const overlargeUpdate: DiagnosisRule = {
       },
     ],
     severity:
-      'A note from one batch, or where the loss falls all the same; with ten steps a warning, and an error where steps are as large as the weights.',
+      'A note from one batch, or where the loss falls all the same; with ten steps, or a loss that diverges before, a warning, and an error where steps are as large as the weights.',
     remedies: ['reduce-learning-rate', 'clip-gradient-norm', 'add-batch-norm'],
     references: ['Wardat et al. 2022, DeepDiagnosis', 'Ben Braiek & Khomh 2023, TheDeepChecker'],
   },
   check({ profile, history }: Case): Finding[] {
     const motion = motionOf(profile, history);
-    const large = motion.layers.filter(({ ratio }) => ratio > LARGE_RATIO).sort((a, b) => b.ratio - a.ratio);
+    // Weights that grow from zero by n equal steps change by 1/t at step t: by 1.3 / n in the middle of the second half.
+    const limit = Math.max(LARGE_RATIO, motion.steps >= FEWEST_STEPS ? 2 / motion.steps : 0);
+    const large = motion.layers.filter(({ ratio }) => ratio > limit).sort((a, b) => b.ratio - a.ratio);
     const top = large[0];
     if (!top) return [];
     const fell = history ? fallOf(history) : 0;
-    const settled = motion.steps >= FEWEST_STEPS && fell < IMPROVED;
+    const settled =
+      motion.steps >= FEWEST_STEPS ? fell < IMPROVED : history !== undefined && faultOf(history) !== undefined;
     const severity: Severity = settled ? (top.ratio >= REPLACED_RATIO ? 'error' : 'warning') : 'info';
     const seen = motion.steps > 0 ? `median over ${motion.steps} steps` : 'the first step, judged from its gradient';
     return [
       {
         rule: 'overlarge-update',
         severity,
-        title: `a step changes ${top.layer} by ${top.ratio.toPrecision(2)} times its weights${large.length > 1 ? `, and ${large.length - 1} more layers by more than ${LARGE_RATIO}` : ''}`,
+        title: `a step changes ${top.layer} by ${top.ratio.toPrecision(2)} times its weights${large.length > 1 ? `, and ${large.length - 1} more layers by more than ${Number(limit.toPrecision(2))}` : ''}`,
         explanation:
           'The gradient holds near the weights only: a step that leaves their neighbourhood is a leap, not a descent.',
         where: large.map(({ layer }) => layer),
-        basis: `large: above ${LARGE_RATIO} (DeepDiagnosis, TheDeepChecker), an error from ${REPLACED_RATIO} on unless the loss falls; ${seen}${history ? `; the loss fell by ${Math.round(100 * fell)} %` : ''}`,
+        basis: `large: above ${Number(limit.toPrecision(2))} (DeepDiagnosis, TheDeepChecker), an error from ${REPLACED_RATIO} on unless the loss falls; ${seen}${history ? `; the loss fell by ${Math.round(100 * fell)} %` : ''}`,
         evidence: {
           layers: large.length,
           updateRatio: top.ratio,
           steps: motion.steps,
           ...(history && { lossFall: fell }),
-          largeThreshold: LARGE_RATIO,
+          largeThreshold: limit,
           errorThreshold: REPLACED_RATIO,
         },
         causes: [],

@@ -10,6 +10,8 @@ const NOTE_DECADES = 1.5;
 const OFF_FACTOR = 1.5;
 /** SageMaker Debugger's poor-weight-initialization rule: variances that differ tenfold. */
 const FAR_FACTOR = 10;
+/** What a layer so far off must cost by itself to be worth a note. */
+const FAR_DECADES = 1;
 /** A loss this far below the constant answer's is a trained network's: its weights are no initialization. */
 const TRAINED = 0.9;
 
@@ -49,10 +51,15 @@ export const poorInitialization: DiagnosisRule = {
         value: FAR_FACTOR,
         source: 'SageMaker Debugger: variances that differ tenfold',
       },
+      {
+        name: 'note, decades of one layer',
+        value: FAR_DECADES,
+        source: 'sigmoid layers lose 0.6 at any usual variance',
+      },
       { name: 'trained, part of the constant loss', value: TRAINED, source: 'an untrained network is never that good' },
     ],
     severity:
-      'An error where theory predicts three decades or more and the measurement agrees; a warning for two where at least 1.5 are measured; else a note. Silent for trained weights; after training steps a note at most.',
+      'An error where theory predicts three decades or more and the measurement agrees; a warning for two where at least 1.5 are measured; else a note. Silent for trained weights; after training steps it stands where the gradient still vanishes or explodes, and is withdrawn elsewhere.',
     remedies: ['use-critical-init', 'use-he-init', 'use-glorot-init'],
     references: [
       'Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural networks',
@@ -63,6 +70,8 @@ export const poorInitialization: DiagnosisRule = {
   },
   check({ profile, attribution, theory, history }: Case): Finding[] {
     if (!theory || theory.applies === 'not') return [];
+    // Trained weights are no initialization: after steps, what became of the first ones is read off the gradient.
+    if (history || profile.seen.step > 0) return [];
     if (profile.constantLoss !== undefined && profile.loss < TRAINED * profile.constantLoss) return [];
     const predicted = theory.predictedDecades;
     const measured = attribution ? effectiveDecades(attribution.byKind) : Number.NaN;
@@ -74,9 +83,8 @@ export const poorInitialization: DiagnosisRule = {
       .sort((a, b) => Math.abs(Math.log(factorOf(b))) - Math.abs(Math.log(factorOf(a))));
     const worst = off[0];
     if (!worst) return [];
-    const grade = severityOf(predicted, total, factorOf(worst));
-    if (!grade) return [];
-    const severity: Severity = history || profile.seen.step > 0 ? 'info' : grade;
+    const severity = severityOf(predicted, total, isFar(worst));
+    if (!severity) return [];
     const relief = reliefOf(predicted, off);
     const direction = factorOf(worst) < 1 ? 'too small' : 'too large';
     return [
@@ -124,17 +132,23 @@ function isOff(layer: LayerTheory, predicted: number): boolean {
   // A residual branch may start as small as it likes; zero weights are another rule's matter.
   if (!(factor > 0) || (layer.residual && factor < 1)) return false;
   if (Math.abs(predicted) >= NOTE_DECADES) return predicted < 0 ? factor < 1 / OFF_FACTOR : factor > OFF_FACTOR;
-  return Math.max(factor, 1 / factor) > FAR_FACTOR;
+  return isFar(layer);
 }
 
-function severityOf(predicted: number, measured: number, factor: number): Severity | undefined {
+/** Far from critical, and not one of the functions whose critical variance is far from any in use (sigmoid). */
+function isFar(layer: LayerTheory): boolean {
+  const factor = factorOf(layer);
+  return Math.max(factor, 1 / factor) > FAR_FACTOR && Math.abs(layer.decades) >= FAR_DECADES;
+}
+
+function severityOf(predicted: number, measured: number, far: boolean): Severity | undefined {
   if (Number.isNaN(predicted)) return undefined;
   const agree = Math.sign(predicted) === Math.sign(measured);
   const seen = agree ? Math.abs(measured) : 0;
   const size = Math.abs(predicted);
   if (size >= ERROR_DECADES && seen >= ERROR_DECADES) return 'error';
   if (size >= WARNING_DECADES && seen >= NOTE_DECADES) return 'warning';
-  return size >= NOTE_DECADES || Math.max(factor, 1 / factor) > FAR_FACTOR ? 'info' : undefined;
+  return size >= NOTE_DECADES || far ? 'info' : undefined;
 }
 
 function sumOf(layers: readonly LayerTheory[]): number {
