@@ -1,0 +1,4 @@
+import type { Remedy } from './remedy.ts';
+
+/** Every remedy this project knows, in no order of preference. */
+export const remedies: readonly Remedy[] = [];

@@ -1,0 +1,81 @@
+import type { TrainingSetup } from '../remedies/remedy.ts';
+
+/** An ordered set of remedies; the empty one is the baseline. */
+export interface Plan {
+  /** `baseline`, or the remedies' ids joined by `+`. */
+  readonly id: string;
+  readonly remedies: readonly string[];
+  /** Effective decades between output and first layer, as the remedies predict them; undefined where nothing is known. */
+  readonly predictedDecades?: number;
+}
+
+/** Where a trial's rows come from: whoever runs it opens the same ones. */
+export type TrialData =
+  /** A built-in data set, by its name. */
+  | { readonly kind: 'named'; readonly name: string; readonly samples?: number }
+  /** Tensors packed as an .npz, by content hash. */
+  | { readonly kind: 'packed'; readonly hash: string };
+
+/** One training of one candidate with one seed: everything it depends on, as plain values. */
+export interface TrialTask {
+  /** Hash of everything below: the same task has the same id on every machine. */
+  readonly id: string;
+  readonly plan: string;
+  /** Of the order of rows, dropout masks and what the remedies draw. */
+  readonly seed: number;
+  /** Steps of training, counted from the beginning. */
+  readonly steps: number;
+  /** Content hash of the candidate as an ONNX file. */
+  readonly model: string;
+  readonly training: TrainingSetup;
+  readonly data: TrialData;
+  /** Part of the rows held out. */
+  readonly validation: number;
+  /** Version of this package: others may train differently. */
+  readonly version: string;
+}
+
+/** What came of a trial. Curves hold at most some hundreds of points. */
+export interface TrialResult {
+  readonly id: string;
+  readonly plan: string;
+  readonly seed: number;
+  readonly steps: number;
+  /** `fault`: training broke down, which is a result; `failed`: the trial could not be run. */
+  readonly status: 'done' | 'fault' | 'failed';
+  readonly training: readonly CurvePoint[];
+  readonly heldOut?: { readonly loss: number; readonly accuracy?: number };
+  /** Held-out loss of each row's batch, in order: what paired comparisons resample. */
+  readonly heldOutLosses?: readonly number[];
+  /** Effective decades between output and first layer, before and after training. */
+  readonly decades?: { readonly before: number; readonly after: number };
+  readonly fault?: { readonly kind: string; readonly step: number; readonly message: string };
+  readonly error?: string;
+  readonly seconds: number;
+}
+
+export interface CurvePoint {
+  readonly step: number;
+  readonly loss: number;
+}
+
+/** Files that tasks name by content hash (SHA-256, hex). */
+export type Artifacts = ReadonlyMap<string, Uint8Array>;
+
+/** Runs trials somewhere. Results come in any order; a trial that dies with its worker is run again elsewhere. */
+export interface Executor {
+  readonly name: string;
+  /** How many run at the same time, as far as it is known. */
+  readonly parallel: number;
+  run(
+    tasks: readonly TrialTask[],
+    artifacts: Artifacts,
+    options?: { readonly signal?: AbortSignal; readonly onProgress?: (progress: TrialProgress) => void },
+  ): AsyncIterable<TrialResult>;
+  close(): Promise<void>;
+}
+
+export interface TrialProgress {
+  readonly id: string;
+  readonly step: number;
+}
