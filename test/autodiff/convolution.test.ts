@@ -71,7 +71,7 @@ describe('gradients of convolutions', () => {
       W: [4, 4, 2, 3, 2],
       group: 2,
       pads: 1,
-      rank: 5,
+      by: ['Conv'],
     },
     { way: 'convolution, one channel at a time', X: [2, 4, 6, 5], W: [4, 1, 3, 3], group: 4, pads: 1, by: ['Conv'] },
   ])('Conv filter gradient as $way', async ({ X, W, group, pads, by }) => {
