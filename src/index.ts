@@ -34,6 +34,10 @@ export type { FindingChange } from './report/compare-findings.ts';
 export type { ComparedLayer, LayerPair } from './report/compare-layers.ts';
 export { renderComparisonMarkdown } from './report/compare-markdown.ts';
 export { type ComparisonOptions, renderComparison } from './report/compare-terminal.ts';
+export type { Example, Explanation, Plot, Table, Topic } from './report/explanation.ts';
+export { renderExplanationMarkdown } from './report/explanation-markdown.ts';
+export { renderExplanation, renderTopics } from './report/explanation-text.ts';
+export { renderHtml } from './report/html/index.ts';
 export { REPORT_SCHEMA, renderJson, reportOf } from './report/json.ts';
 export { LONGEST_COMMENT, type MarkdownOptions, renderMarkdown } from './report/markdown.ts';
 export { isReport, readReport, type SavedReport } from './report/read-json.ts';
@@ -55,6 +59,7 @@ export { type OptimizerChoice, optimizers } from './training/optimizers/index.ts
 export { type CompareOptions, compare } from './verbs/compare.ts';
 export { type DiagnoseStepsOptions as DiagnoseOptions, diagnoseSteps as diagnose } from './verbs/diagnose-steps.ts';
 export { type DifferentiatedModel, type DifferentiateOptions, differentiate } from './verbs/differentiate.ts';
+export { type ExplainOptions, explain, listTopics } from './verbs/explain.ts';
 export { tensorData } from './verbs/open-data.ts';
 export { recordRun, resumeFrom } from './verbs/record-run.ts';
 export { type DataNames, requestBatch } from './verbs/request-batch.ts';

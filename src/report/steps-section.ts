@@ -6,7 +6,7 @@ import type { FindingFate, StepsDescription } from './subject.ts';
  * Per step, relative to the weights, below which a layer does not train: the lower limit of AutoTrainer, DeepDiagnosis
  * and torchmortem alike.
  */
-const STILL = 1e-5;
+export const STILL = 1e-5;
 const MOST_FATES = 6;
 
 /** What so many training steps changed: the loss, the layers that moved and those that did not, and each finding's fate. */
@@ -32,7 +32,8 @@ export function describeSteps(page: Page, steps: StepsDescription | undefined): 
   if (fates.length === 0) page.field('findings', 'none before, none after');
 }
 
-function sayFate({ fate, rule, before, after }: FindingFate): string {
+/** What training made of a finding, in its own words. */
+export function sayFate({ fate, rule, before, after }: FindingFate): string {
   if (fate === 'withdrawn') return `${rule}: ${before!.title}`;
   if (fate === 'new') return `${rule}: ${after!.title}`;
   return before!.title === after!.title ? `${rule}: ${after!.title}` : `${rule}: now ${after!.title}`;

@@ -1,0 +1,106 @@
+import { counted, showDecades, showPercent } from '../numbers.ts';
+import type { ReportSubject } from '../subject.ts';
+import { shortenPath } from '../text.ts';
+import { decadeClass, decadeLegend } from './colours.ts';
+import { html, type Markup } from './escape.ts';
+import { NARROW, name, numbers, section, WIDE } from './figure.ts';
+import { minus, px, svg } from './svg.ts';
+import { type PlacedNode, placeInColumns } from './trace-columns.ts';
+import { type TraceEdge, type TraceGraph, type TraceNode, traceGraph } from './trace-graph.ts';
+import { layoutSegments, type NodeSize, type Point } from './trace-segments.ts';
+
+/** How nodes are drawn, by how many there are: `tall` is what a column should not exceed while there is room beside it. */
+interface Look {
+  readonly upTo: number;
+  readonly size: NodeSize;
+  readonly font: number;
+  readonly tall: number;
+}
+
+const wideLooks: readonly Look[] = [
+  { upTo: 60, size: { width: 164, height: 26, gap: 16 }, font: 12, tall: 340 },
+  { upTo: 160, size: { width: 148, height: 22, gap: 12 }, font: 11, tall: 640 },
+  { upTo: Number.POSITIVE_INFINITY, size: { width: 122, height: 18, gap: 8 }, font: 10, tall: 900 },
+];
+const narrowLook: Look = { upTo: 0, size: { width: 144, height: 22, gap: 11 }, font: 11, tall: 420 };
+
+/** The δ trace: the network's own graph, every node coloured by what is left of the gradient there. */
+export function traceSection({ profile }: ReportSubject): Markup {
+  const graph = traceGraph(profile);
+  if (graph.nodes.length === 0) return html``;
+  const used = new Set(graph.nodes.map((node) => decadeClass(node.decades)));
+  const each = { value: 'one value of the network', layer: 'one layer', layers: 'a few neighbouring layers' }[
+    graph.folding
+  ];
+  const rows = graph.nodes.map((node) => [name(node.title), showDecades(node.decades), node.tip]).reverse();
+  const columns = [
+    { title: 'node, from output to input' },
+    { title: 'decades', numeric: true },
+    { title: 'what was measured' },
+  ];
+  const body = html`<figure>${decadeLegend(used)}<div class="scroll trace wide" tabindex="0">${draw(graph, WIDE, wideLooks.find(({ upTo }) => graph.nodes.length <= upTo)!)}</div><div class="scroll trace narrow" tabindex="0">${draw(graph, NARROW, narrowLook)}</div></figure>${numbers('Every node with its numbers', { columns, rows })}`;
+  return section({
+    id: 'trace',
+    title: 'Where in the network it happens',
+    lead: html`The network's own graph; each box is ${each}. Data flow along the lines from the top left to the bottom right, the gradient the other way. The figure in a box says how many decades (powers of ten) its gradient lies below or above the output's; the colour says the same.${graph.edges.some((edge) => edge.share !== 1) && ' Where ways meet, a thicker line carried more of the gradient.'}`,
+    body,
+  });
+}
+
+function draw(graph: TraceGraph, room: number, { size, font, tall }: Look): Markup {
+  const placed = placeInColumns(layoutSegments(graph, size), size, { room, tall });
+  const content = [
+    ...placed.edges.map(({ edge, points }) => drawEdge(edge, points, graph)),
+    ...placed.turns.map((points) => html`<path class="edge" d="${rounded(points)}"/>`),
+    ...placed.nodes.map((place) => drawNode(graph.nodes[place.index]!, place, { size, font, tips: room > NARROW })),
+  ];
+  return svg(Math.max(placed.width, NARROW), placed.height, inWords(graph), content);
+}
+
+interface NodeLook {
+  readonly size: NodeSize;
+  readonly font: number;
+  /** Whether pointing at it tells its numbers: a finger does not point. */
+  readonly tips: boolean;
+}
+
+function drawNode(node: TraceNode, { x, y, again }: PlacedNode, { size, font, tips }: NodeLook): Markup {
+  const { width, height } = size;
+  const figure = minus(showDecades(node.decades));
+  const cells = Math.floor((width - 14) / (0.605 * font)) - figure.length - 1;
+  const base = y + height / 2 + font * 0.35;
+  const kind = decadeClass(node.decades);
+  return html`<g class="node${again && ' again'}">${tips && html`<title>${node.tip}</title>`}<rect class="${kind}" x="${px(x)}" y="${px(y)}" width="${width}" height="${height}" rx="4"/><text class="name${node.weighty && ' strong'}" font-size="${font}" x="${px(x + 7)}" y="${px(base)}">${shortenPath(node.title, Math.max(3, cells))}</text><text class="on ${kind} fig" font-size="${font}" x="${px(x + width - 6)}" y="${px(base)}" text-anchor="end">${figure}</text></g>`;
+}
+
+function drawEdge({ from, to, share }: TraceEdge, points: readonly Point[], { nodes }: TraceGraph): Markup {
+  const path = rounded(points);
+  if (share === 1) return html`<path class="edge" d="${path}"/>`;
+  const width = 1 + 3 * Math.min(1, Math.abs(Number.isFinite(share) ? share : 0));
+  const tip = `${nodes[to]!.title} → ${nodes[from]!.title}: ${showPercent(share)} of the gradient there`;
+  return html`<path class="edge" style="stroke-width:${px(width)}" d="${path}"><title>${tip}</title></path>`;
+}
+
+/** Straight lines with rounded corners. */
+function rounded(points: readonly Point[]): string {
+  const [start] = points;
+  let path = `M${px(start![0])} ${px(start![1])}`;
+  for (let i = 1; i < points.length - 1; i++) {
+    const [before, here, after] = [points[i - 1]!, points[i]!, points[i + 1]!];
+    const [a, b] = [towards(here, before), towards(here, after)];
+    path += `L${px(a[0])} ${px(a[1])}Q${px(here[0])} ${px(here[1])} ${px(b[0])} ${px(b[1])}`;
+  }
+  const end = points.at(-1)!;
+  return `${path}L${px(end[0])} ${px(end[1])}`;
+}
+
+function towards([x, y]: Point, [toX, toY]: Point): Point {
+  const distance = Math.hypot(toX - x, toY - y) || 1;
+  const part = Math.min(8, distance / 2) / distance;
+  return [x + (toX - x) * part, y + (toY - y) * part];
+}
+
+function inWords({ nodes }: TraceGraph): string {
+  const [first, last] = [nodes[0]!, nodes.at(-1)!];
+  return `Graph of the network, ${counted(nodes.length, 'node')}: gradient ${showDecades(last.decades)} decades at ${last.title}, ${showDecades(first.decades)} at ${first.title}`;
+}
