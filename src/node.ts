@@ -9,7 +9,7 @@ import { openSource } from './runtime/node/files.ts';
 import { loadDigit } from './runtime/node/mnist-files.ts';
 import { nodeRuntime } from './runtime/node/onnxruntime.ts';
 import type { Runtime } from './runtime/runtime.ts';
-import { type CompareOptions, compare as compareReports } from './verbs/compare.ts';
+import { type CompareOptions, compare as compareReports, noteUnused } from './verbs/compare.ts';
 import { type DiagnoseStepsOptions, diagnoseSteps } from './verbs/diagnose-steps.ts';
 import {
   type DifferentiatedModel,
@@ -89,7 +89,8 @@ export async function compare(
   }
   const [left, right] = reports as [ReportSubject | SavedReport, ReportSubject | SavedReport];
   const paths = typeof a === 'string' && typeof b === 'string' ? ([a, b] as const) : undefined;
-  return compareReports(left, right, { tolerance, labels: labels ?? paths, notes });
+  const all = reports.every((report) => 'schema' in report) ? [...notes, ...noteUnused(measuring)] : notes;
+  return compareReports(left, right, { tolerance, labels: labels ?? paths, notes: all });
 }
 
 /** Options of `differentiate` in Node: the runtime, which works out shapes, has a default. */

@@ -10,6 +10,8 @@ const FIGURE = 7;
 const CHANGE = 12;
 const UPDATE = 8;
 const NARROWEST_NAME = 12;
+/** On narrower pages names need the room; what changed can be read off the two figures. */
+const NARROWEST_WITH_CHANGE = 50;
 
 export interface ComparisonOptions extends TerminalOptions {
   /** Every layer instead of about 30. */
@@ -63,13 +65,16 @@ function drawFigures(page: Page, { a, b, byKind }: Comparison): void {
     ['parameters', showCount(a.parameters), showCount(b.parameters), ''],
   ];
   const figure = rows.reduce((most, row) => Math.max(most, widthOf(row[1]), widthOf(row[2])), FIGURE);
-  const name = Math.max(NARROWEST_NAME, Math.min(26, page.width - 2 * (figure + 2) - CHANGE - 2));
+  const told = page.width >= NARROWEST_WITH_CHANGE;
+  const room = page.width - 2 * (figure + 2) - (told ? CHANGE + 2 : 0);
+  const name = Math.max(NARROWEST_NAME, Math.min(26, room));
   const line = (cells: readonly string[]) => {
     const [title = '', from = '', to = '', change = ''] = cells.map((cell) => page.clean(cell));
     // Leading blanks tell parts from their sum.
     const indent = cells[0]!.startsWith('  ') ? '  ' : '';
     const label = padTo(indent + page.name(title.trim(), name - indent.length), name);
-    return [label, padTo(from, figure, 'right'), padTo(to, figure, 'right'), change].join('  ').trimEnd();
+    const figures = [from, to].map((cell) => padTo(cell, figure, 'right'));
+    return [label, ...figures, ...(told ? [change] : [])].join('  ').trimEnd();
   };
   page.raw(page.paint.dim(line(['decades', 'a', 'b', ''])));
   for (const row of rows) page.raw(line(row));
@@ -91,7 +96,8 @@ function drawLayers(page: Page, { layers, tolerance }: Comparison, all: boolean)
   if (layers.length === 0) return;
   const { dim, red, green } = page.paint;
   const rows = pickPairs(layers, all ? Number.POSITIVE_INFINITY : undefined);
-  const fixed = 2 * (FIGURE + 2) + 2 + CHANGE;
+  const told = page.width >= NARROWEST_WITH_CHANGE;
+  const fixed = 2 * (FIGURE + 2) + (told ? 2 + CHANGE : 0);
   const longest = rows.reduce((most, row) => ('hidden' in row ? most : Math.max(most, widthOf(nameOf(page, row)))), 5);
   const updates = page.width - fixed - 2 * (UPDATE + 2) >= Math.min(longest, 24);
   const width = Math.max(6, Math.min(longest, page.width - fixed - (updates ? 2 * (UPDATE + 2) : 0)));
@@ -100,18 +106,18 @@ function drawLayers(page: Page, { layers, tolerance }: Comparison, all: boolean)
       padTo(name, width),
       padTo(page.clean(from), FIGURE, 'right'),
       padTo(page.clean(to), FIGURE, 'right'),
-      padTo(change, CHANGE),
+      ...(told ? [padTo(change, CHANGE)] : []),
       ...(updates ? [padTo(updateA, UPDATE, 'right'), padTo(updateB, UPDATE, 'right')] : []),
     ]
       .join('  ')
       .trimEnd();
   page.raw(dim(cells(page.name('layer', width), 'a', 'b', '', 'update a', 'update b')));
-  let told = false;
+  let hinted = false;
   for (const row of rows) {
     if ('hidden' in row) {
-      const hint = told ? '' : ' (--all-layers shows them)';
+      const hint = hinted ? '' : ' (--all-layers shows them)';
       page.text(`⋮ ${counted(row.hidden, 'layer')} not shown${hint}`, dim);
-      told = true;
+      hinted = true;
       continue;
     }
     const { a, b } = row;

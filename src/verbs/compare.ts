@@ -30,3 +30,26 @@ export function compare(
   const comparison = compareReports({ label: first, report: left }, { label: second, report: right }, tolerance);
   return notes.length === 0 ? comparison : { ...comparison, notes: [...notes, ...comparison.notes] };
 }
+
+/** Options that say how a model is measured, by the names they have on the command line. */
+const measuring = { data: 'data', inputs: 'input', target: 'target', loss: 'loss', output: 'model-output' } as const;
+const drawing = {
+  size: 'batch',
+  seed: 'seed',
+  init: 'init',
+  optimizer: 'optimizer',
+  learningRate: 'lr',
+  steps: 'steps',
+} as const;
+
+/** Where both sides are reports, options for measuring change nothing: the note that says so. */
+export function noteUnused(options: Partial<Record<keyof typeof measuring | keyof typeof drawing, unknown>>): string[] {
+  const given = Object.entries({ ...measuring, ...drawing }).filter(([key]) => {
+    const value = options[key as keyof typeof options];
+    return value !== undefined && value !== 'auto';
+  });
+  if (given.length === 0) return [];
+  return [
+    `both are reports, which are taken as they are: ${given.map(([, name]) => `--${name}`).join(', ')} changed nothing`,
+  ];
+}
