@@ -55,7 +55,8 @@ export function readTagged(document: SpecDocument, value: unknown, path: Path, v
     return finish(value, new Map());
   }
   if (!isRecord(value) || Object.keys(value).length === 0) {
-    throw specError(document, path, `expected a ${noun}, found ${quote(value)}`, { hint: suggest('', names) });
+    const article = /^[aeiou]/.test(noun) ? 'an' : 'a';
+    throw specError(document, path, `expected ${article} ${noun}, found ${quote(value)}`, { hint: suggest('', names) });
   }
 
   const keys = Object.keys(value);

@@ -15,6 +15,7 @@ async function failureOf(text: string): Promise<ReaderError> {
 }
 
 const net = (...layers: string[]) => ['input: 784', 'layers:', ...layers.map((line) => `  ${line}`)].join('\n');
+const steps = (...layers: string[]) => ['input: [5, 6]', 'layers:', ...layers.map((line) => `  ${line}`)].join('\n');
 const image = (...layers: string[]) =>
   ['input: [1, 28, 28]', 'layers:', ...layers.map((line) => `  ${line}`)].join('\n');
 
@@ -78,7 +79,7 @@ describe('every fault is one line with its place, what was found and what would 
     ['input: [1, -3]\nlayers: [relu]', 'net.yaml:1:12: shape[1]: expected a whole number of at least 1, found -3'],
     [
       'input: {shape: 3, type: int8}\nlayers: [relu]',
-      'net.yaml:1:25: type: expected "float32" or "float64", found "int8"; known: float32, float64',
+      'net.yaml:1:25: type: expected "float32" or "float64" or "int64", found "int8"; known: float32, float64, int64',
     ],
     ['layers: [relu]', 'net.yaml:1:1: expected the key "input"'],
     ['input: 3', 'net.yaml:1:1: expected the key "layers"'],
@@ -123,7 +124,82 @@ describe('every fault is one line with its place, what was found and what would 
       net('- {repeat: 3, name: hidden, layers: [{dense: {units: 4, name: d}}, {max-pool: 2}]}'),
       /^net.yaml:3:71: "hidden.0.max-pool": expected an input of \[channels, length\]/,
     ],
+    // Sequences
+    [net('- lsmt: 3'), 'net.yaml:3:5: unknown layer "lsmt"; did you mean "lstm"?'],
+    [net('- atention: 3'), 'net.yaml:3:5: unknown layer "atention"; did you mean "attention"?'],
+    [
+      steps('- lstm: {units: 3, forget_bias: 2}'),
+      'net.yaml:3:22: unknown option "forget_bias" of "lstm"; did you mean "forget-bias"?',
+    ],
+    [
+      net('- rnn: 5'),
+      'net.yaml:3:5: "rnn": expected an input of [steps, features], found [784]; give "input" that shape, or put a "- reshape" before it; a recurrent layer before it needs "sequence: true"',
+    ],
+    [
+      steps('- lstm: 4', '- gru: 5'),
+      'net.yaml:4:5: "gru": expected an input of [steps, features], found [4]; give "input" that shape, or put a "- reshape" before it; a recurrent layer before it needs "sequence: true"',
+    ],
+    [
+      steps('- rnn: {units: 3, activation: sigmoid}'),
+      /^net.yaml:3:33: activation: expected "tanh" or "relu", found "sigmoid"/,
+    ],
+    [
+      steps('- lstm: {units: 3, bias: false, forget-bias: 1}'),
+      'net.yaml:3:48: "lstm": expected "forget-bias" or "bias: false", found both',
+    ],
+    [
+      steps('- lstm: {units: 3, bias: [1, 2]}'),
+      /^net.yaml:3:28: expected an initialization, found \[1,2\]; known: zeros/,
+    ],
+    [steps('- attention: 4'), 'net.yaml:3:16: "attention": expected heads to divide a width of 6, found 4'],
+    [
+      steps('- transformer-encoder: {heads: 4}'),
+      'net.yaml:3:34: "encoder.attention": expected heads to divide a width of 6, found 4',
+    ],
+    [
+      steps('- transformer-encoder: {heads: 2, norm: before}'),
+      /^net.yaml:3:43: norm: expected "pre" or "post" or "none", found "before"/,
+    ],
+    [
+      image('- mean-pool'),
+      'net.yaml:3:5: "mean-pool": expected an input of [steps, features], found [1, 28, 28]; give "input" that shape, or put a "- reshape" before it',
+    ],
+    [image('- group-norm: 2'), 'net.yaml:3:17: "group-norm": expected groups to divide 1 channels, found 2'],
+    [
+      net('- instance-norm'),
+      'net.yaml:3:5: "instance-norm": expected an input of [channels, …], found [784]; for [features] take "- layer-norm"',
+    ],
+    [
+      net('- embedding: {units: 3, vocabulary: 10}'),
+      'net.yaml:3:5: "embedding": expected integer tokens, found an input of type float32; write "input: {shape: 20, type: int64}"; numbers need no embedding, "- dense" serves',
+    ],
+    [
+      'input: {shape: 20, type: int64}\nlayers: [{dense: 3}]',
+      'net.yaml:2:11: "dense": expected numbers, found tokens of type int64; put "- embedding: {vocabulary: 1000, units: 32}" before it',
+    ],
+    [
+      'input: {shape: 20, type: int64}\nlayers: [{embedding: 3}]',
+      'net.yaml:2:11: "embedding" needs "vocabulary": expected a whole number of at least 1',
+    ],
+    [
+      steps('- positional-embedding: {kind: sinusoidal, init: he}'),
+      'net.yaml:3:52: "positional-embedding": expected "sinusoidal" or "init", found both',
+    ],
+    [
+      net('- {dense: 3, dropout: 0.5}'),
+      'net.yaml:3:16: expected one layer, found "dense" and "dropout"; give each layer its own item, starting with "- "',
+    ],
+    [net('- residual: [{dense: 784}]', '  scale: much'), 'net.yaml:4:12: scale: expected a number, found "much"'],
     // Sizes
+    [
+      steps('- lstm: 100000'),
+      /^net.yaml:3:5: expected parameters of at most 2147483648 bytes, found .* lstm.recurrent/,
+    ],
+    [steps('- lstm: 3000'), /^net.yaml:3:5: "lstm": an orthogonal matrix \[3000, 3000\] takes minutes to draw/],
+    [
+      'input: [60000, 6]\nlayers: [{attention: 1}]',
+      /^net.yaml:2:11: "attention": expected a result of at most 2147483648 elements/,
+    ],
     [
       net('- dense: 2000000'),
       'net.yaml:3:5: expected parameters of at most 2147483648 bytes, found 6272000000 with dense.weight [2000000, 784]',
@@ -200,7 +276,20 @@ describe('input from strangers', () => {
   const words = [
     ...Object.keys(layerTable.kinds),
     ...['units', 'filters', 'kernel', 'stride', 'padding', 'same', 'init', 'bias', 'weights', 'name', 'layers'],
-    ...['shortcut', 'projection', 'activation', 'he', 'constant', '__proto__', 'constructor', 'toString'],
+    ...[
+      'shortcut',
+      'projection',
+      'activation',
+      'heads',
+      'vocabulary',
+      'sequence',
+      'recurrent-init',
+      'he',
+      'constant',
+      '__proto__',
+      'constructor',
+      'toString',
+    ],
   ];
   const anything = fc.letrec((tie) => ({
     value: fc.oneof(
@@ -217,11 +306,20 @@ describe('input from strangers', () => {
     let built = 0;
     const layer = fc.oneof(
       anything,
-      fc.constantFrom<unknown>('relu', { dense: 3 }, { conv2d: 2, padding: 'same' }, 'flatten'),
+      fc.constantFrom<unknown>(
+        'relu',
+        { dense: 3 },
+        { conv2d: 2, padding: 'same' },
+        'flatten',
+        { lstm: 2, sequence: true },
+        {
+          attention: 2,
+        },
+      ),
     );
     fc.assert(
       fc.property(
-        fc.oneof(fc.constantFrom<unknown>(4, [2, 6, 6], [3, 8]), anything),
+        fc.oneof(fc.constantFrom<unknown>(4, [2, 6, 6], [3, 8], { shape: 5, type: 'int64' }), anything),
         fc.array(layer, { maxLength: 4 }),
         fc.dictionary(fc.constantFrom('init', 'bias', 'loss', 'optimizer', 'seed', 'batch', 'name'), anything, {
           maxKeys: 2,

@@ -13,9 +13,10 @@ interface Case {
   y: number[];
   parameters: Record<string, number[]>;
 }
-const truth = JSON.parse(
-  readFileSync(new URL('../../fixtures/spec/layers.json', import.meta.url), 'utf8'),
-) as Record<string, Case>;
+const truth = JSON.parse(readFileSync(new URL('../../fixtures/spec/layers.json', import.meta.url), 'utf8')) as Record<
+  string,
+  Case
+>;
 
 /** The network with PyTorch's parameters, which must be all it has. */
 function withParameters(model: Model, parameters: Record<string, number[]>): Model {
