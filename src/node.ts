@@ -2,8 +2,10 @@ import type { Missing } from './data/index.ts';
 import type { Model } from './graph/graph.ts';
 import { readModelSource } from './readers/index.ts';
 import type { Comparison } from './report/compare.ts';
+import type { Explanation } from './report/explanation.ts';
 import { isReport, readReport, type SavedReport } from './report/read-json.ts';
 import type { ReportSubject } from './report/subject.ts';
+import type { TheorySubject } from './report/theory-report.ts';
 import { diskFiles } from './runtime/node/data-files.ts';
 import { openSource } from './runtime/node/files.ts';
 import { loadDigit } from './runtime/node/mnist-files.ts';
@@ -16,9 +18,11 @@ import {
   type DifferentiateOptions,
   differentiate as differentiateWith,
 } from './verbs/differentiate.ts';
+import { type ExplainOptions, explain as explainWith } from './verbs/explain.ts';
 import { vocabularies } from './verbs/model-hints.ts';
 import { openData as openDataSet } from './verbs/open-data.ts';
 import { type DataNames, requestBatch } from './verbs/request-batch.ts';
+import { type TheoryOptions, theory as theoryOf } from './verbs/theory.ts';
 import { type TrainEvent, type TrainOptions, train as trainWith } from './verbs/train.ts';
 import { openTrainingData, type TrainingData } from './verbs/training-data.ts';
 
@@ -93,6 +97,14 @@ export async function compare(
   return compareReports(left, right, { tolerance, labels: labels ?? paths, notes: all });
 }
 
+/**
+ * What mean-field theory says of a model: q*, χ, depth scales, the critical initialization and the decades to expect.
+ * Needs no data and runs nothing. Throws ReaderError for an unusable file, UsageError for unusable options.
+ */
+export async function theory(model: Model | string, options: TheoryOptions = {}): Promise<TheorySubject> {
+  return theoryOf(typeof model === 'string' ? await readModel(model) : model, options);
+}
+
 /** Options of `differentiate` in Node: the runtime, which works out shapes, has a default. */
 export interface NodeDifferentiateOptions extends Omit<DifferentiateOptions, 'runtime'> {
   /** Default onnxruntime-node on the CPU. */
@@ -165,4 +177,17 @@ export async function* train(model: Model | string, options: NodeTrainOptions = 
   } finally {
     if (rows !== data) await rows.close();
   }
+}
+
+/** Options of `explain` in Node: the runtime has a default. */
+export interface NodeExplainOptions extends Omit<ExplainOptions, 'runtime'> {
+  readonly runtime?: Runtime;
+}
+
+/**
+ * Explains rules, remedies, activations, initializers, optimizers and ideas by name, with examples that are computed:
+ * `explain(['sigmoid', 'relu'])`. Throws UsageError for an unknown name.
+ */
+export async function explain(names: readonly string[], options: NodeExplainOptions = {}): Promise<Explanation> {
+  return explainWith(names, { ...options, runtime: options.runtime ?? nodeRuntime() });
 }

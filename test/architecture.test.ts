@@ -21,6 +21,7 @@ const order = [
   'trials',
   'logs',
   'report',
+  'explain',
   'verbs',
   '.',
   'cli',

@@ -35,6 +35,11 @@ const commands: readonly { name: string; summary: string; load: () => Promise<Co
     summary: 'write the model with its loss and gradients as a plain ONNX file',
     load: () => import('./commands/differentiate.ts'),
   },
+  {
+    name: 'explain',
+    summary: 'a rule, a remedy, an activation: the mathematics with numbers',
+    load: () => import('./commands/explain.ts'),
+  },
 ];
 
 const examples = `
