@@ -4,6 +4,8 @@ import type { SavedReport } from './read-json.ts';
 export interface ComparedLayer {
   readonly layer: string;
   readonly decades: number;
+  /** Whether it has a weight matrix or kernel; undefined where the report does not say. */
+  readonly mixes?: boolean;
   /** ‖Δw‖ / ‖w‖ of one step; undefined where there is none. */
   readonly updateRatio?: number;
 }
@@ -24,8 +26,8 @@ export interface LayerMatch {
 /** A report's layers from output to input; of reports that list none, the first value on the path of each. */
 export function layersOf({ layerGradients, flow, parameters }: SavedReport): ComparedLayer[] {
   if (layerGradients) {
-    return layerGradients.map(({ layer, decadesFromOutput: decades, updateRatio }) => {
-      return updateRatio === null ? { layer, decades } : { layer, decades, updateRatio };
+    return layerGradients.map(({ layer, decadesFromOutput: decades, mixes, updateRatio }) => {
+      return updateRatio === null ? { layer, decades, mixes } : { layer, decades, mixes, updateRatio };
     });
   }
   const owners = new Set(parameters.map(({ layer }) => layer));
@@ -39,8 +41,9 @@ export function layersOf({ layerGradients, flow, parameters }: SavedReport): Com
 }
 
 /**
- * Matches layers by name. Those left over are matched in their order where both sides have the same number of them, or
- * where no name is common: then from the output on, for decades are counted from there.
+ * Matches layers by name. Those left over are matched in their order, layers with a weight matrix and others apart, where
+ * both sides have the same number of them, or where no name is common: then from the output on, for decades are counted
+ * from there.
  */
 export function matchLayers(a: readonly ComparedLayer[], b: readonly ComparedLayer[]): LayerMatch {
   const byName = new Map(b.map((layer) => [layer.layer, layer]));
@@ -50,15 +53,18 @@ export function matchLayers(a: readonly ComparedLayer[], b: readonly ComparedLay
     if (partner && byName.delete(layer.layer)) partners.set(layer, partner);
   }
   const taken = new Set(partners.values());
-  const left = a.filter((layer) => !partners.has(layer));
-  const right = b.filter((layer) => !taken.has(layer));
+  const strangers = partners.size === 0;
   let byPosition = 0;
-  if (left.length === right.length || partners.size === 0) {
-    byPosition = Math.min(left.length, right.length);
-    for (let i = 0; i < byPosition; i++) {
+  for (const mixes of new Set([...a, ...b].map((layer) => layer.mixes))) {
+    const left = a.filter((layer) => layer.mixes === mixes && !partners.has(layer));
+    const right = b.filter((layer) => layer.mixes === mixes && !taken.has(layer));
+    if (left.length !== right.length && !strangers) continue;
+    const count = Math.min(left.length, right.length);
+    for (let i = 0; i < count; i++) {
       partners.set(left[i]!, right[i]!);
       taken.add(right[i]!);
     }
+    byPosition += count;
   }
   return { pairs: merge(a, b, partners, taken), byPosition };
 }
