@@ -83,8 +83,8 @@ function decadeRules({ neutral, decay, growth, ink }: Ramps): string {
 export const colourRules = [
   decadeRules(light),
   `@media screen and (prefers-color-scheme:dark){${decadeRules(dark)}}`,
-  '.fz{fill:var(--card);stroke:var(--bad);stroke-dasharray:3 2}.fz+text{fill:var(--ink)}',
-  '.fn{fill:#b3125f}.fn+text{fill:#fff}',
+  '.fz{fill:var(--card);stroke:var(--bad);stroke-dasharray:3 2}.fz+text,.on.fz{fill:var(--ink);stroke:none}',
+  '.fn{fill:#b3125f}.fn+text,.on.fn{fill:#fff}',
   sequential.map((fill, i) => `.h${i}{fill:${fill}}`).join(''),
   categories.map((fill, i) => `.k${i}{fill:${fill};background:${fill}}`).join(''),
 ].join('\n');

@@ -1,6 +1,6 @@
 import type { Theory } from '../../theory/theory.ts';
 import { type LayerRow, layerRows, leadingRows } from '../layer-rows.ts';
-import { counted, showDecades, showPower } from '../numbers.ts';
+import { counted, showCount, showDecades, showNumber, showPower } from '../numbers.ts';
 import type { ReportSubject } from '../subject.ts';
 import { type Content, html, type Markup } from './escape.ts';
 import { bothWidths, key, name, numbers, section } from './figure.ts';
@@ -18,7 +18,7 @@ export function depthSection(subject: ReportSubject): Markup {
     { from: Number.NEGATIVE_INFINITY, to: flags.decay, paint: 'flag', text: 'red flag: vanishing' },
     { from: Number.POSITIVE_INFINITY, to: flags.growth, paint: 'flag', text: 'red flag: exploding' },
   ];
-  const hasTheory = predicted.some((x) => x !== undefined);
+  const hasTheory = predicted.filter((x) => x !== undefined).length > 1;
   const first = rows[0]!;
   const picture = bothWidths((width, narrow) =>
     drawLayerChart(
@@ -30,7 +30,7 @@ export function depthSection(subject: ReportSubject): Markup {
         span: [-4, 0.5],
         bands,
         series: [
-          { values: predicted, paint: 'predicted', mark: 'none' },
+          ...(hasTheory ? [{ values: predicted, paint: 'predicted', mark: 'none' } as const] : []),
           {
             values: rows.map((row) => row.decades),
             paint: 'measured',
@@ -56,7 +56,7 @@ export function depthSection(subject: ReportSubject): Markup {
       paint: 'flag',
       text: html`red flag: ${powerText(String(flags.decay))} or less, or ${powerText(String(flags.growth))} or more`,
     },
-  ])}</figure>${theoryWords(subject.theory)}${numbers('The numbers behind this picture', tableOf(rows, predicted, hasTheory))}`;
+  ])}</figure>${theoryWords(subject.theory, hasTheory)}${numbers('The numbers behind this picture', tableOf(rows, predicted, hasTheory))}`;
   return section({
     id: 'depth',
     title: 'How much gradient reaches each layer',
@@ -109,15 +109,20 @@ export function predictedDecades(theory: Theory | undefined, rows: readonly Laye
   return rows.map((row) => at.get(row.name));
 }
 
-function theoryWords(theory: Theory | undefined): Markup {
-  if (!theory) return html``;
+function theoryWords(theory: Theory | undefined, drawn: boolean): Markup {
+  if (!theory || (theory.applies !== 'not' && !drawn)) return html``;
   const { applies, reasons, predictedDecades: total, depthScale, trainableDepth } = theory;
   if (applies === 'not') return html`<p class="small">Theory says nothing of this network: ${reasons.join(' ')}</p>`;
-  const scale =
-    depthScale === undefined || Number.isNaN(depthScale)
-      ? ''
-      : Number.isFinite(depthScale)
-        ? ` It falls to 1/e every ${depthScale.toPrecision(2)} layers${trainableDepth === undefined ? '' : `, so about ${trainableDepth.toPrecision(2)} layers of this kind can be trained`}.`
-        : ' At this initialization it neither grows nor falls with depth.';
-  return html`<p class="small">Mean-field theory, from the weights alone and before any data, expects ${showDecades(total)} decades${applies === 'partly' && ' over the layers it covers'}.${scale}${reasons.length > 0 && html` ${reasons.join(' ')}`}</p>`;
+  return html`<p class="small">Mean-field theory, from the weights alone and before any data, expects ${showDecades(total)} decades${applies === 'partly' && ' over the layers it covers'}.${scaleWords(total, depthScale, trainableDepth)}${reasons.length > 0 && html` ${reasons.join(' ')}`}</p>`;
+}
+
+function scaleWords(total: number, depthScale: number | undefined, trainable: number | undefined): string {
+  if (depthScale === undefined || Number.isNaN(depthScale)) return '';
+  if (!Number.isFinite(depthScale)) return ' At this initialization it neither grows nor falls with depth.';
+  const how = total < 0 ? 'falls to 1/e' : 'grows by e';
+  const limit =
+    trainable !== undefined && trainable >= 1
+      ? `; networks of this kind with more than about ${showCount(Math.round(trainable))} layers do not train (Schoenholz et al. 2017)`
+      : '';
+  return ` Deep inside, it ${how} every ${showNumber(Math.abs(depthScale))} layers${limit}.`;
 }

@@ -4,7 +4,7 @@ import type { ReportSubject } from '../subject.ts';
 import { mainFinding } from '../summary.ts';
 import { html, type Markup } from './escape.ts';
 import { name, numbers, section } from './figure.ts';
-import { raised, sentence } from './verdict.ts';
+import { raised, sentence } from './words.ts';
 
 const severities: Readonly<Record<Severity, string>> = { error: 'error', warning: 'warning', info: 'note' };
 /** Names of one finding that are listed; there may be one for every layer. */

@@ -129,7 +129,7 @@ function legend(map: HeatMap): Markup {
   const swatches = sequential.map((_, i) => html`<rect class="h${i}" x="${i * 18}" y="0" width="18" height="12"/>`);
   const text = (log: number) => powerText(log.toFixed(1).replace(/^-0\.0$/, '0.0'));
   const has = (kind: string) => cells.some((line) => line.some((value) => classOf(value, map) === kind));
-  return html`<p class="key"><span>${text(low!)}<svg class="ramp" viewBox="0 0 ${18 * sequential.length} 12" width="${18 * sequential.length}" height="12" aria-hidden="true">${swatches}</svg>${text(high!)}</span>${has('fz') && html`<span><svg class="swatch" viewBox="0 0 16 12" width="16" height="12"><rect class="fz" x=".5" y=".5" width="15" height="11"/></svg>exactly 0</span>`}${has('fn') && html`<span><svg class="swatch" viewBox="0 0 16 12" width="16" height="12"><rect class="fn" width="16" height="12"/></svg>NaN, ∞ or not measured</span>`}</p>`;
+  return html`<p class="key"><span><span>${text(low!)}</span><svg class="ramp" viewBox="0 0 ${18 * sequential.length} 12" width="${18 * sequential.length}" height="12" aria-hidden="true">${swatches}</svg><span>${text(high!)}</span></span>${has('fz') && html`<span><svg class="swatch" viewBox="0 0 16 12" width="16" height="12"><rect class="fz" x=".5" y=".5" width="15" height="11"/></svg>exactly 0</span>`}${has('fn') && html`<span><svg class="swatch" viewBox="0 0 16 12" width="16" height="12"><rect class="fn" width="16" height="12"/></svg>NaN, ∞ or not measured</span>`}</p>`;
 }
 
 function spread<T>(items: readonly T[], count: number): T[] {

@@ -40,7 +40,9 @@ export interface Band {
   readonly text: string;
 }
 
-const STRIP = 18;
+/** Height of the rows for zeros and for what is no number, and their distance from the picture. */
+const STRIP = 16;
+const STRIP_GAP = 8;
 const NOTE_WIDTH = 64;
 
 /** Draws it at a width. */
@@ -51,9 +53,9 @@ export function drawLayerChart(chart: LayerChart, width: number, narrow: boolean
   const hasBroken = all.some((x) => Number.isNaN(x) || x === Number.POSITIVE_INFINITY);
   const left = narrow ? 42 : 56;
   const axis = layerAxis(names, left, width - 8, narrow);
-  const plotTop = 24 + (hasBroken ? STRIP : 0);
+  const plotTop = 24 + (hasBroken ? STRIP + STRIP_GAP : 0);
   const plotBottom = plotTop + (chart.height ?? 270) - (narrow ? 50 : 0);
-  const bottom = plotBottom + (hasZero ? STRIP : 0);
+  const bottom = plotBottom + (hasZero ? STRIP + STRIP_GAP : 0);
   const [low, high] = extent([...all, ...(chart.span ?? [])]) ?? [-4, 0];
   const build = chart.scale === 'log10' ? decadeScale : roundScale;
   const y = build(low, high, plotBottom, plotTop, narrow ? 5 : 7);
@@ -63,7 +65,7 @@ export function drawLayerChart(chart: LayerChart, width: number, narrow: boolean
     (tick) =>
       html`<path class="grid" d="M${left} ${px(y.at(tick))}H${px(right)}"/><text class="tick" x="${left - 7}" y="${px(y.at(tick) + 4)}" text-anchor="end">${label(tick)}</text>`,
   );
-  const places = { axis, y, zero: plotBottom + STRIP - 6, broken: plotTop - STRIP + 6 };
+  const places = { axis, y, zero: bottom - STRIP / 2, broken: plotTop - STRIP_GAP - STRIP / 2 };
   const tellHeight = bottom - 24 + STRIP;
   return svg(width, bottom + axis.height, chart.label, [
     html`<text class="axis-name" x="2" y="12">${chart.axisName}</text>`,
@@ -73,8 +75,8 @@ export function drawLayerChart(chart: LayerChart, width: number, narrow: boolean
       ({ y: at, text }) =>
         html`<path class="mark" d="M${left} ${px(y.at(at))}H${px(right)}"/><text class="tick halo" x="${px(right - 4)}" y="${px(y.at(at) - 4)}" text-anchor="end">${text}</text>`,
     ),
-    hasZero ? strip('0', plotBottom, left, right) : html``,
-    hasBroken ? strip('NaN ∞', plotTop - STRIP, left, right) : html``,
+    hasZero ? strip('0', bottom - STRIP, left, right) : html``,
+    hasBroken ? strip('NaN ∞', plotTop - STRIP_GAP - STRIP, left, right) : html``,
     html`<path class="axis" d="M${left} ${px(bottom)}H${px(right)}"/>`,
     axis.draw(bottom),
     ...series.map((one) => drawSeries(one, places)),
@@ -101,7 +103,7 @@ function drawBand({ from, to, paint, text }: Band, y: Scale, left: number, right
 }
 
 function strip(text: string, top: number, left: number, right: number): Markup {
-  return html`<rect class="strip" x="${left}" y="${px(top)}" width="${px(right - left)}" height="${STRIP}"/><text class="tick" x="${left - 7}" y="${px(top + 13)}" text-anchor="end">${text}</text>`;
+  return html`<rect class="strip" x="${left}" y="${px(top)}" width="${px(right - left)}" height="${STRIP}"/><text class="tick" x="${left - 7}" y="${px(top + 12)}" text-anchor="end">${text}</text>`;
 }
 
 function drawSeries({ values, paint, mark, line = true }: LayerSeries, { axis, y, zero, broken }: Places): Markup {

@@ -22,6 +22,8 @@ export interface RidgeRow {
 const LOG10_2 = Math.log10(2);
 /** Part of the elements at either end that may lie outside the picture. */
 const TAIL = 0.002;
+/** Part of a hill's height from which it is drawn. */
+const SEEN = 0.04;
 /** Rows may rise over this many of those above them. */
 const OVERLAP = 2.3;
 
@@ -45,8 +47,8 @@ export function drawRidges(
   const names = named ? cells * 6.7 + 6 : 0;
   const columns: Columns = {
     names,
-    zeros: { left: names, width: 26 },
-    plot: { left: names + 36, right: width - 46 },
+    zeros: { left: names, width: 34 },
+    plot: { left: names + 44, right: width - 46 },
     signs: { left: width - 36, width: 34 },
   };
   const { zeros, plot, signs } = columns;
@@ -103,11 +105,10 @@ function drawRow(
   const nonzero = histogram?.counts.reduce((sum, count) => sum + count, 0) ?? 0;
   const zeroPart = (histogram?.zeros ?? 0) / (nonzero + (histogram?.zeros ?? 0) || 1);
   const split = nonzero > 0 ? (signs.width * histogram!.negatives) / nonzero : 0;
-  const [first, last] = [hill[0], hill.at(-1)];
-  const shape =
-    first && last && `M${px(first[0])} ${px(y)}${polyline(hill).replace('M', 'L')}L${px(last[0])} ${px(y)}Z`;
+  // The ends lie on the ground, where filling closes the hill without a line.
+  const shape = polyline(hill);
   const size = Math.min(11, Math.max(5, pitch));
-  return html`<path class="base" d="M${px(plot.left)} ${px(y)}H${px(plot.right)}"/>${shape && html`<path class="ridge ${paint}" d="${shape}"/>`}${box('zero-part', zeros.left + zeros.width * (1 - zeroPart), zeros.width * zeroPart)}${nonzero > 0 && box('d5', signs.left, split)}${nonzero > 0 && box('g4', signs.left + split, signs.width - split)}${broken > 0 && html`<text class="broken-text" x="${px(plot.right - 2)}" y="${px(y - 2)}" text-anchor="end" font-size="${size}">NaN or ∞</text>`}${tips && html`<rect class="hover" x="0" y="${px(y - pitch)}" width="${px(signs.left + signs.width)}" height="${px(pitch)}"><title>${tip}</title></rect>`}`;
+  return html`${pitch >= 8 && html`<path class="base" d="M${px(plot.left)} ${px(y)}H${px(plot.right)}"/>`}${shape !== '' && html`<path class="ridge ${paint}" d="${shape}"/>`}${box('zero-part', zeros.left + zeros.width * (1 - zeroPart), zeros.width * zeroPart)}${nonzero > 0 && box('d5', signs.left, split)}${nonzero > 0 && box('g4', signs.left + split, signs.width - split)}${broken > 0 && html`<text class="broken-text" x="${px(plot.right - 2)}" y="${px(y - 2)}" text-anchor="end" font-size="${size}">NaN or ∞</text>`}${tips && html`<rect class="hover" x="0" y="${px(y - pitch)}" width="${px(signs.left + signs.width)}" height="${px(pitch)}"><title>${tip}</title></rect>`}`;
 }
 
 /** log₁₀ magnitudes between which all but the tails lie. */
@@ -126,9 +127,13 @@ function densities({ from, counts, zeros }: Log2Histogram): [at: number, height:
   const total = counts.reduce((sum, count) => sum + count, 0) + zeros;
   if (total === 0 || counts.length === 0) return [];
   const middle = (i: number) => (from + i + 0.5) * LOG10_2;
+  const shares = counts.map((count) => count / total);
+  // Tails too low to be seen would draw one line through all rows.
+  const seen = SEEN * Math.max(...shares);
+  const [first, last] = [shares.findIndex((share) => share >= seen), shares.findLastIndex((share) => share >= seen)];
   return [
-    [middle(-1), 0],
-    ...counts.map((count, i): [number, number] => [middle(i), count / total]),
-    [middle(counts.length), 0],
+    [middle(first - 1), 0],
+    ...shares.slice(first, last + 1).map((share, i): [number, number] => [middle(first + i), share]),
+    [middle(last + 1), 0],
   ];
 }

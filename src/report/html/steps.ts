@@ -5,6 +5,7 @@ import type { ReportSubject } from '../subject.ts';
 import { html, type Markup } from './escape.ts';
 import { bothWidths, key, name, numbers, section } from './figure.ts';
 import { drawLayerChart, type LayerSeries } from './layer-chart.ts';
+import { raised } from './words.ts';
 
 /** What some training steps changed: each finding's fate, and how far every layer went. */
 export function stepsSection({ steps }: ReportSubject): Markup {
@@ -13,7 +14,7 @@ export function stepsSection({ steps }: ReportSubject): Markup {
   const still = layers.filter(({ updateRatio }) => !(updateRatio >= STILL));
   const list = fates.map(
     (fate) =>
-      html`<li><span class="badge ${fate.fate === 'withdrawn' ? 'good' : fate.fate === 'weaker' ? 'warning' : 'error'}">${fate.fate}</span> ${sayFate(fate)}</li>`,
+      html`<li><span class="badge ${fate.fate === 'withdrawn' ? 'good' : fate.fate === 'weaker' ? 'warning' : 'error'}">${fate.fate}</span> ${raised(sayFate(fate))}</li>`,
   );
   const moved = numbers('How far each layer went', {
     columns: [

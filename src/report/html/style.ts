@@ -41,6 +41,7 @@ sup{font-size:.72em;line-height:0}
 .why caption{text-align:left;color:var(--soft);font-size:13.5px;padding-bottom:4px}
 .why th,.why td{padding:4px 10px 4px 0;border:0;vertical-align:middle}
 .why th{font-weight:500;white-space:nowrap}
+.why th,.why .n{width:1%}
 .why .meter{width:24%;min-width:60px}
 .meter span{display:block;height:11px;border-radius:3px}
 .minus{background:#4292c6}.plus{background:#e8720c}
@@ -62,7 +63,9 @@ path{fill:none}
 .base{stroke-width:.6}
 .measured{stroke:var(--accent)}.second{stroke:var(--second)}.third{stroke:var(--third)}
 path.measured,path.second,path.third{stroke-width:2;stroke-linejoin:round}
-.predicted{stroke:var(--theory);stroke-width:2;stroke-dasharray:6 5}
+.predicted{stroke:var(--theory);stroke-width:4.5;stroke-dasharray:7 5;stroke-opacity:.6}
+.swatch .predicted{stroke-width:3}
+figure+.small{margin-top:10px}
 .mark{stroke:var(--soft);stroke-width:1.4;stroke-dasharray:5 4}
 .measured.dot,circle.measured{fill:var(--accent);stroke:none}.second.dot{fill:var(--second);stroke:none}
 .third.dot,circle.third{fill:var(--third);stroke:none}
@@ -118,7 +121,8 @@ main,header,footer{padding-left:10px;padding-right:10px}
 section{padding:16px 13px;border-radius:10px}
 h1{font-size:23px}.verdict h2{font-size:23px}.headline{font-size:17px}
 .tiles{grid-template-columns:1fr 1fr}
-.why tr{display:grid;grid-template-columns:1fr auto;padding:4px 0}.why .meter{grid-column:1/3;width:auto}.why td:last-child{grid-column:1/3;padding:0;font-size:14.5px;color:var(--soft)}
+.why tr{display:grid;grid-template-columns:1fr auto;padding:4px 0}.why th,.why .n{width:1%}
+.why .meter{grid-column:1/3;width:auto}.why td:last-child{grid-column:1/3;padding:0;font-size:14.5px;color:var(--soft)}
 .facts{grid-template-columns:1fr;gap:0}.facts dd{margin-bottom:8px}
 }
 @media print{

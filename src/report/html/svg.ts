@@ -1,4 +1,4 @@
-import { shorten, shortenPath, widthOf } from '../text.ts';
+import { clean, shorten, shortenPath, widthOf } from '../text.ts';
 import { html, Markup } from './escape.ts';
 
 /** Width of one character of the pictures' monospaced font at size 1. */
@@ -51,12 +51,14 @@ export function minus(text: string): string {
 
 /** Names in at most `cells` characters each; two different names never read alike where that can be helped. */
 export function shortNames(names: readonly string[], cells: number): string[] {
-  const short = names.map((name) => shortenPath(name, cells));
+  // An escape is longer than the character it stands for.
+  const harmless = names.map((name) => clean(name));
+  const short = harmless.map((name) => shortenPath(name, cells));
   const uses = new Map<string, Set<string>>();
   short.forEach((text, i) => {
     uses.set(text, (uses.get(text) ?? new Set()).add(names[i]!));
   });
-  return short.map((text, i) => (uses.get(text)!.size === 1 ? text : shorten(names[i]!, cells)));
+  return short.map((text, i) => (uses.get(text)!.size === 1 ? text : shorten(harmless[i]!, cells)));
 }
 
 /** Several pieces of markup with something between them. */

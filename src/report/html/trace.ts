@@ -1,11 +1,11 @@
 import { counted, showDecades, showPercent } from '../numbers.ts';
 import type { ReportSubject } from '../subject.ts';
-import { shortenPath } from '../text.ts';
+import { clean, shortenPath } from '../text.ts';
 import { decadeClass, decadeLegend } from './colours.ts';
 import { html, type Markup } from './escape.ts';
 import { NARROW, name, numbers, section, WIDE } from './figure.ts';
 import { minus, px, svg } from './svg.ts';
-import { type PlacedNode, placeInColumns } from './trace-columns.ts';
+import { type PlacedNode, placeInColumns, type TraceLayout } from './trace-columns.ts';
 import { type TraceEdge, type TraceGraph, type TraceNode, traceGraph } from './trace-graph.ts';
 import { layoutSegments, type NodeSize, type Point } from './trace-segments.ts';
 
@@ -22,6 +22,8 @@ const wideLooks: readonly Look[] = [
   { upTo: 160, size: { width: 148, height: 22, gap: 12 }, font: 11, tall: 640 },
   { upTo: Number.POSITIVE_INFINITY, size: { width: 122, height: 18, gap: 8 }, font: 10, tall: 900 },
 ];
+/** A larger graph is laid out once: that is what takes time. */
+const MOST_TRIED = 250;
 const narrowLook: Look = { upTo: 0, size: { width: 144, height: 22, gap: 11 }, font: 11, tall: 420 };
 
 /** The δ trace: the network's own graph, every node coloured by what is left of the gradient there. */
@@ -38,7 +40,7 @@ export function traceSection({ profile }: ReportSubject): Markup {
     { title: 'decades', numeric: true },
     { title: 'what was measured' },
   ];
-  const body = html`<figure>${decadeLegend(used)}<div class="scroll trace wide" tabindex="0">${draw(graph, WIDE, wideLooks.find(({ upTo }) => graph.nodes.length <= upTo)!)}</div><div class="scroll trace narrow" tabindex="0">${draw(graph, NARROW, narrowLook)}</div></figure>${numbers('Every node with its numbers', { columns, rows })}`;
+  const body = html`<figure>${decadeLegend(used)}<div class="scroll trace wide" tabindex="0">${drawWide(graph)}</div><div class="scroll trace narrow" tabindex="0">${draw(graph, place(graph, NARROW, narrowLook), narrowLook, false)}</div></figure>${numbers('Every node with its numbers', { columns, rows })}`;
   return section({
     id: 'trace',
     title: 'Where in the network it happens',
@@ -47,12 +49,28 @@ export function traceSection({ profile }: ReportSubject): Markup {
   });
 }
 
-function draw(graph: TraceGraph, room: number, { size, font, tall }: Look): Markup {
-  const placed = placeInColumns(layoutSegments(graph, size), size, { room, tall });
+/** Wide blocks leave room for one column only: smaller nodes may make it two. */
+function drawWide(graph: TraceGraph): Markup {
+  const from = wideLooks.findIndex(({ upTo }) => graph.nodes.length <= upTo);
+  const look = wideLooks[from]!;
+  const placed = place(graph, WIDE, look);
+  const smallest = wideLooks.at(-1)!;
+  if (placed.height <= 1.5 * look.tall || look === smallest || graph.edges.length > MOST_TRIED) {
+    return draw(graph, placed, look, true);
+  }
+  const denser = place(graph, WIDE, smallest);
+  return denser.height < 0.7 * placed.height ? draw(graph, denser, smallest, true) : draw(graph, placed, look, true);
+}
+
+function place(graph: TraceGraph, room: number, { size, tall }: Look): TraceLayout {
+  return placeInColumns(layoutSegments(graph, size), size, { room, tall });
+}
+
+function draw(graph: TraceGraph, placed: TraceLayout, { size, font }: Look, tips: boolean): Markup {
   const content = [
     ...placed.edges.map(({ edge, points }) => drawEdge(edge, points, graph)),
     ...placed.turns.map((points) => html`<path class="edge" d="${rounded(points)}"/>`),
-    ...placed.nodes.map((place) => drawNode(graph.nodes[place.index]!, place, { size, font, tips: room > NARROW })),
+    ...placed.nodes.map((node) => drawNode(graph.nodes[node.index]!, node, { size, font, tips })),
   ];
   return svg(Math.max(placed.width, NARROW), placed.height, inWords(graph), content);
 }
@@ -70,7 +88,7 @@ function drawNode(node: TraceNode, { x, y, again }: PlacedNode, { size, font, ti
   const cells = Math.floor((width - 14) / (0.605 * font)) - figure.length - 1;
   const base = y + height / 2 + font * 0.35;
   const kind = decadeClass(node.decades);
-  return html`<g class="node${again && ' again'}">${tips && html`<title>${node.tip}</title>`}<rect class="${kind}" x="${px(x)}" y="${px(y)}" width="${width}" height="${height}" rx="4"/><text class="name${node.weighty && ' strong'}" font-size="${font}" x="${px(x + 7)}" y="${px(base)}">${shortenPath(node.title, Math.max(3, cells))}</text><text class="on ${kind} fig" font-size="${font}" x="${px(x + width - 6)}" y="${px(base)}" text-anchor="end">${figure}</text></g>`;
+  return html`<g class="node${again && ' again'}">${tips && html`<title>${node.tip}</title>`}<rect class="${kind}" x="${px(x)}" y="${px(y)}" width="${width}" height="${height}" rx="4"/><text class="name${node.weighty && ' strong'}" font-size="${font}" x="${px(x + 7)}" y="${px(base)}">${shortenPath(clean(node.title), Math.max(3, cells))}</text><text class="on ${kind} fig" font-size="${font}" x="${px(x + width - 6)}" y="${px(base)}" text-anchor="end">${figure}</text></g>`;
 }
 
 function drawEdge({ from, to, share }: TraceEdge, points: readonly Point[], { nodes }: TraceGraph): Markup {

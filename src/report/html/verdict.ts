@@ -1,5 +1,5 @@
 import type { Finding, Verdict } from '../../diagnosis/finding.ts';
-import { factorKinds } from '../../flow/kinds.ts';
+import { type FactorKind, factorKinds } from '../../flow/kinds.ts';
 import { layerRows, leadingRows } from '../layer-rows.ts';
 import { counted, showDecades, showNumber, showSize } from '../numbers.ts';
 import { reasonFor } from '../reasons.ts';
@@ -8,6 +8,7 @@ import { kindsOf, mainFinding, sayReach, sayWhatSkipsCarry, sayWorstLayers } fro
 import { html, type Markup } from './escape.ts';
 import { name } from './figure.ts';
 import { minus, powerText } from './svg.ts';
+import { raised, sentence } from './words.ts';
 
 /** Verdicts in plain words. */
 const words: Readonly<Record<Verdict, { title: string; meaning: string }>> = {
@@ -38,6 +39,14 @@ const words: Readonly<Record<Verdict, { title: string; meaning: string }>> = {
   problem: { title: 'There is a problem', meaning: '' },
 };
 
+/** What a verdict means where it is about time, not depth. */
+const throughTime: Partial<Record<Finding['rule'], string>> = {
+  'vanishing-through-time':
+    'It shrinks from each time step to the one before: what happened early in a sequence teaches the network nothing.',
+  'exploding-through-time':
+    'It grows from each time step to the one before: updates become far too large, and training becomes unstable or breaks.',
+};
+
 /** Verdict, reason, next step: what the page says at a glance. */
 export function verdictSection(subject: ReportSubject): Markup {
   const { diagnosis } = subject;
@@ -47,22 +56,10 @@ export function verdictSection(subject: ReportSubject): Markup {
   const verdict = isError && diagnosis.verdict === 'healthy' ? 'problem' : diagnosis.verdict;
   const tone = isError ? 'error' : isWarning ? 'warning' : 'good';
   const { title, meaning } = isWarning ? { title: 'Worth a look', meaning: '' } : words[verdict];
+  const explained = (main && throughTime[main.rule]) ?? meaning;
   const mark = { error: '✗', warning: '!', good: '✓' }[tone];
-  return html`<section id="verdict" class="verdict ${tone}" aria-labelledby="verdict-h"><h2 id="verdict-h"><span class="sign" aria-hidden="true">${mark}</span>${title}</h2><p class="headline">${raised(sentence(main?.title ?? sayReach(diagnosis), main?.where ?? []))}</p>${meaning !== '' && html`<p>${meaning}</p>`}${glance(subject)}${main && why(subject, main)}${tryNext(main)}</section>
+  return html`<section id="verdict" class="verdict ${tone}" aria-labelledby="verdict-h"><h2 id="verdict-h"><span class="sign" aria-hidden="true">${mark}</span>${title}</h2><p class="headline">${raised(sentence(main?.title ?? sayReach(diagnosis), main?.where ?? []))}</p>${explained !== '' && html`<p>${explained}</p>`}${glance(subject)}${main && why(subject, main)}${tryNext(main)}</section>
 `;
-}
-
-/** A sentence begins with a capital letter, unless it begins with a name. */
-export function sentence(text: string, names: readonly string[]): string {
-  const word = /^[a-z]+(?=[ ,;:])/.exec(text)?.[0];
-  if (word === undefined || names.some((name) => text.startsWith(name))) return text;
-  return word[0]!.toUpperCase() + text.slice(1);
-}
-
-/** `10^-6.1` in a sentence as people write it. */
-export function raised(sentence: string): Markup {
-  const parts = sentence.split(/10\^([+-]?\d+(?:\.\d+)?)/);
-  return html`${parts.map((part, i) => (i % 2 === 1 ? powerText(part) : part))}`;
 }
 
 function glance(subject: ReportSubject): Markup {
@@ -91,19 +88,27 @@ function glance(subject: ReportSubject): Markup {
 
 function why(subject: ReportSubject, main: Finding): Markup {
   const { diagnosis, profile } = subject;
-  const kinds = main.causes.length > 0 ? kindsOf(diagnosis.attribution) : [];
+  const timed = main.rule in throughTime;
+  const kinds = timed ? causesOf(main) : main.causes.length > 0 ? kindsOf(diagnosis.attribution) : [];
   const sign = Math.sign(diagnosis.attribution?.totalDecades ?? 0);
   const dominant = kinds.find(([, decades]) => Math.sign(decades) === sign) ?? kinds[0];
   const largest = Math.max(1e-9, ...kinds.map(([, decades]) => Math.abs(decades)));
   const bars = kinds.map(([kind, decades]) => {
     const side = decades < 0 ? 'minus' : 'plus';
-    const reason = kind === dominant?.[0] ? reasonFor(kind, decades, profile) : '';
+    const reason = !timed && kind === dominant?.[0] ? reasonFor(kind, decades, profile) : '';
     return html`<tr><th scope="row">${factorKinds[kind]}</th><td class="n">${minus(showDecades(decades))}</td><td class="meter" aria-hidden="true"><span class="${side}" style="width:${((100 * Math.abs(decades)) / largest).toFixed(1)}%"></span></td><td>${reason}</td></tr>`;
   });
-  const evenly = kinds.length > 0 ? sayWorstLayers(diagnosis.attribution!, sign) : '';
+  const evenly = !timed && kinds.length > 0 ? sayWorstLayers(diagnosis.attribution!, sign) : '';
   const skips = sayWhatSkipsCarry(subject);
   const blocked = diagnosis.attribution?.blockedBy.slice(0, 3) ?? [];
   return html`<h3>Why</h3>${kinds.length > 0 && html`<table class="why"><caption>decades (powers of ten) that each kind of factor took or added</caption><tbody>${bars}</tbody></table>`}${main.explanation !== '' && html`<p>${sentence(main.explanation, main.where)}</p>`}${evenly !== '' && html`<p>${sentence(evenly, [])}.</p>`}${skips !== undefined && html`<p>${sentence(skips, [])}.</p>`}${blocked.length > 0 && html`<p>Blocked at ${blocked.map(({ node, op }, i) => html`${i > 0 && ', '}${name(node)} (${op})`)}.</p>`}<p class="small">This rests on: ${main.basis}.</p>`;
+}
+
+/** The causes of a finding as kinds of factors with their decades. */
+function causesOf({ causes }: Finding): [FactorKind, number][] {
+  return causes.flatMap(({ kind, decades }): [FactorKind, number][] =>
+    kind in factorKinds ? [[kind as FactorKind, decades]] : [],
+  );
 }
 
 function tryNext(main: Finding | undefined): Markup {
