@@ -45,7 +45,7 @@ describe('gradient-doctor differentiate', () => {
     const { code, stdout, stderr } = await runCli(['differentiate', 'examples/relu10.yaml', ...options]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain('learning_rate, 22 parameters and 45 tensors of state');
-    expect(stdout).toContain('"learning_rate": np.float32(0.002)');
+    expect(stdout).toContain('"learning_rate": np.array(0.002, np.float32)');
     const initial = await ort.InferenceSession.create(readFileSync(file('step.state.onnx')));
     const session = await ort.InferenceSession.create(readFileSync(output));
     const x = new ort.Tensor(

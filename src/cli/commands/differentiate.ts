@@ -7,6 +7,7 @@ import type { DifferentiatedModel } from '../../verbs/differentiate.ts';
 import { collect, oneOf, positiveNumber, wholeNumber } from '../options.ts';
 import { checkOutput } from '../output.ts';
 import { Progress } from '../progress.ts';
+import { usageLines } from '../usage-lines.ts';
 
 interface Options {
   readonly wrt: string[];
@@ -142,12 +143,7 @@ function describe(result: DifferentiatedModel, files: readonly string[], stateFi
     ...(disconnected.length > 0 ? [`  no path    from the loss to ${disconnected.join(', ')}`] : []),
     ...result.notes.map((note) => `  note       ${note}`),
     '',
-    ...usageLines(
-      result,
-      files[0]!,
-      fed.map(({ name }) => name),
-      stateFile,
-    ),
+    ...usageLines(result, files[0]!, stateFile),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -164,56 +160,5 @@ function stepLines(step: NonNullable<DifferentiatedModel['step']>, loss: string)
   return [
     `             ${step.learningRateInput}, ${parameters.length} parameters${others > 0 ? ` and ${others} tensors of state` : ''}`,
     `  outputs    ${loss}, and what each of these becomes: ${first!.output} is the next run's ${first!.input}, …`,
-  ];
-}
-
-function usageLines(result: DifferentiatedModel, file: string, inputs: readonly string[], stateFile = ''): string[] {
-  const { target, step } = result;
-  if (step) return stepUsage([file, stateFile], inputs, target, step);
-  const shown = [...result.gradients.values()];
-  return [...pythonLines(file, inputs, target, shown), '', ...javascriptLines(file, inputs, shown)];
-}
-
-function stepUsage(
-  files: readonly string[],
-  inputs: readonly string[],
-  target: string | undefined,
-  { learningRate, learningRateInput }: NonNullable<DifferentiatedModel['step']>,
-): string[] {
-  const [step, state] = files.map((file) => `ort.InferenceSession(${JSON.stringify(file)})`);
-  const feeds = inputs.map((name) => `${JSON.stringify(name)}: ${name === target ? 'labels' : 'x'}`).join(', ');
-  const rate = `${JSON.stringify(learningRateInput)}: np.float32(${learningRate})`;
-  return [
-    '  Python      import numpy as np, onnxruntime as ort',
-    `              session, initial = ${step}, ${state}`,
-    '              run = lambda s, feeds: dict(zip([o.name for o in s.get_outputs()], s.run(None, feeds)))',
-    '              state = run(initial, {})',
-    '              for x, labels in batches:',
-    `                  results = run(session, {${feeds}, ${rate}, **state})`,
-    '                  state = {name[:-5]: value for name, value in results.items() if name.endswith(":next")}',
-  ];
-}
-
-function pythonLines(
-  file: string,
-  inputs: readonly string[],
-  target: string | undefined,
-  gradients: readonly string[],
-): string[] {
-  const feeds = inputs.map((name) => `${JSON.stringify(name)}: ${name === target ? 'labels' : 'x'}`).join(', ');
-  return [
-    '  Python      import onnxruntime as ort',
-    `              session = ort.InferenceSession(${JSON.stringify(file)})`,
-    `              loss, gradient = session.run(["loss", ${JSON.stringify(gradients[0] ?? 'loss')}], {${feeds}})`,
-  ];
-}
-
-function javascriptLines(file: string, inputs: readonly string[], gradients: readonly string[]): string[] {
-  const feeds = inputs.map((name) => `${JSON.stringify(name)}: tensor`).join(', ');
-  return [
-    "  JavaScript  import * as ort from 'onnxruntime-node'",
-    `              const session = await ort.InferenceSession.create(${JSON.stringify(file)})`,
-    `              const results = await session.run({${feeds}})`,
-    `              results[${JSON.stringify(gradients[0] ?? 'loss')}].data`,
   ];
 }
