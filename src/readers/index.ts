@@ -8,7 +8,7 @@ import * as spec from './spec/index.ts';
 /** The formats that can be read; the first whose content matches takes a file. */
 export const readers: Reader[] = [
   { format: 'onnx', extensions: ['.onnx', '.pb'], match: onnx.match, read: onnx.read },
-  { format: 'spec', extensions: ['.yaml', '.yml', '.json'], match: spec.match, read: spec.read },
+  { format: 'spec', extensions: spec.extensions, match: spec.match, read: spec.read },
 ];
 
 /**
@@ -18,10 +18,11 @@ export const readers: Reader[] = [
 export async function readModelSource(source: Source): Promise<Model> {
   const { name, bytes } = source;
   if (bytes.length === 0) {
+    const isSpec = spec.extensions.some((ending) => name.toLowerCase().endsWith(ending));
     throw new ReaderError('the file is empty', {
       code: 'empty-file',
       where: name,
-      hint: 'download or export the model again',
+      hint: isSpec ? spec.expected : 'download or export the model again',
     });
   }
   const byContent = readers.find((reader) => reader.match(source));

@@ -1,9 +1,8 @@
 import { type BatchRequest, type DigitLoader, makeBatch } from '../data/index.ts';
 import { diagnoseFlow } from '../diagnosis/diagnose-flow.ts';
 import { suggest } from '../graph/did-you-mean.ts';
-import { DataError, UsageError } from '../graph/errors.ts';
+import { UsageError } from '../graph/errors.ts';
 import { countOperators, type Model } from '../graph/graph.ts';
-import { findParameters } from '../graph/parameters.ts';
 import { sizeOf } from '../graph/tensor.ts';
 import type { ReportSubject } from '../report/subject.ts';
 import { bindShapes } from '../runtime/bind.ts';
@@ -15,7 +14,7 @@ import { targetFor } from '../training/targets.ts';
 import { noteExport } from './export-notes.ts';
 import { initializeWeights } from './initial-weights.ts';
 import { inputSignal } from './input-signal.ts';
-import { lossKindOf, vocabularies } from './model-hints.ts';
+import { lossKindOf, trainableParameters, vocabularies } from './model-hints.ts';
 import { prepareForMeasuring } from './prepare.ts';
 import { probeFlow } from './probe.ts';
 import { keepRunnable } from './runnable.ts';
@@ -78,17 +77,7 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
   if (lossGraph.target !== undefined) {
     feeds.set(lossGraph.target, targetFor(lossGraph, plan, batch.target, seed)!);
   }
-  const parameters = findParameters(model);
-  if (parameters.length === 0) {
-    throw new DataError('the model has no trainable parameters: it stores no float tensors', {
-      code: 'no-parameters',
-      where: model.name,
-      hint:
-        model.format === 'spec'
-          ? 'give it a layer with weights, such as - dense: 10'
-          : 'export it with its weights (export_params=True in PyTorch)',
-    });
-  }
+  const parameters = trainableParameters(model);
   onProgress('running forward and backward');
   const profile = await probeFlow({
     runtime,

@@ -23,6 +23,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { attachLoss, type LossKind, type LossPlan, planLoss } from '../training/losses.ts';
 import type { OptimizerChoice } from '../training/optimizers/index.ts';
 import { buildTrainingStep } from '../training/step.ts';
+import { noteQuantization } from './export-notes.ts';
 import { lossKindOf, vocabularies } from './model-hints.ts';
 import { requestShapes } from './request-shapes.ts';
 import { stepModel, type WrittenStep } from './step-file.ts';
@@ -88,7 +89,7 @@ export async function differentiate(model: Model, options: DifferentiateOptions)
     plan,
     target: lossGraph.target,
     nodesBefore: model.graph.nodes.length,
-    notes: batch.description.notes,
+    notes: [...batch.description.notes, ...noteQuantization(model, wrt)],
   };
   if (options.optimizer) {
     const step = buildTrainingStep(lossGraph, plan, {

@@ -1,4 +1,5 @@
 import type { Model } from '../graph/graph.ts';
+import { dependentOn } from '../graph/subgraphs.ts';
 
 /** How PyTorch's exporter is told to leave a model as it trains. */
 const FOR_TRAINING = 'export with training=torch.onnx.TrainingMode.TRAINING and do_constant_folding=False to keep it';
@@ -9,8 +10,9 @@ const computedFilter = /^onnx::Conv(Transpose)?_\d+$/;
  * What the way a model was exported means for its gradients, in sentences for the report: only what the file shows for
  * certain. `parameters` are the names taken as trainable.
  */
-export function noteExport({ graph, constants }: Model, parameters: readonly string[]): string[] {
-  const notes: string[] = [];
+export function noteExport(model: Model, parameters: readonly string[]): string[] {
+  const { graph, constants } = model;
+  const notes = noteQuantization(model, parameters);
   const frozen = parameters.filter((name) => constants.has(name));
   if (frozen.length > 0) {
     notes.push(
@@ -33,6 +35,29 @@ export function noteExport({ graph, constants }: Model, parameters: readonly str
     notes.push(
       `the exporter computed ${counted(computed.length, 'convolution weight')} (${computed[0]}): what it folded in, ` +
         `such as batch normalization, is no longer there and takes no part in the gradient; ${FOR_TRAINING}`,
+    );
+  }
+  return notes;
+}
+
+/** Rounding to integers and weights stored as such: no gradient passes the one, and the others are no parameters. */
+export function noteQuantization({ graph }: Model, parameters: readonly string[]): string[] {
+  const notes: string[] = [];
+  const quantizing = graph.nodes.filter(({ op }) => op === 'QuantizeLinear' || op === 'DynamicQuantizeLinear');
+  const trained = quantizing.length > 0 ? dependentOn(graph, parameters) : new Set<string>();
+  const stops = quantizing.filter(({ inputs }) => trained.has(inputs[0]!));
+  if (stops.length > 0) {
+    const [{ op, name, outputs }] = stops as [(typeof stops)[number]];
+    const where = `${name || outputs[0]}${stops.length > 1 ? ` and ${stops.length - 1} more` : ''}`;
+    notes.push(`${op} (${where}) has integer outputs: gradients stop there; export the float model`);
+  }
+  const stored = graph.nodes.filter(
+    ({ op, inputs }) => op === 'DequantizeLinear' && graph.initializers.has(inputs[0]!),
+  );
+  if (stored.length > 0) {
+    notes.push(
+      `DequantizeLinear reads ${counted(stored.length, 'tensor')} stored as integers (${stored[0]!.inputs[0]}): they are ` +
+        'no parameters; export the float model',
     );
   }
   return notes;

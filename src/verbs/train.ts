@@ -1,6 +1,5 @@
 import { type BatchRequest, fixedBatchOf } from '../data/index.ts';
 import type { Model } from '../graph/graph.ts';
-import { findParameters } from '../graph/parameters.ts';
 import { type Tensor, toFloat64 } from '../graph/tensor.ts';
 import type { ReportSubject } from '../report/subject.ts';
 import { bindShapes } from '../runtime/bind.ts';
@@ -18,7 +17,7 @@ import { Trainer, type TrainingBatch } from '../training/trainer.ts';
 import { diagnose } from './diagnose.ts';
 import { noteExport } from './export-notes.ts';
 import { initializeWeights } from './initial-weights.ts';
-import { lossKindOf } from './model-hints.ts';
+import { lossKindOf, trainableParameters } from './model-hints.ts';
 import { prepareForTraining } from './prepare.ts';
 import type { Inspected, TrainEvent } from './train-events.ts';
 import { batchSize, checkOptions, firstBatch, type TrainOptions, withoutFrozen } from './train-options.ts';
@@ -80,7 +79,13 @@ export async function* train(given: Model, options: TrainOptions): AsyncGenerato
       parameters: step.state.reduce((sum, { name, initial }) => sum + (trained.has(name) ? initial.data.length : 0), 0),
       seed,
       runtime: runtime.name,
-      notes: [...data.notes, ...initial.notes, ...notes, ...noteExport(model, step.parameters), ...noteStep(step)],
+      notes: [
+        ...data.notes,
+        ...initial.notes,
+        ...notes,
+        ...noteExport(model, [...step.parameters, ...step.disconnected]),
+        ...noteStep(step),
+      ],
     };
     const fitted = async function* (source: AsyncIterable<TrainingBatch>): AsyncGenerator<TrainingBatch> {
       for await (const { inputs: fed, target } of source) {
@@ -173,7 +178,7 @@ async function assemble(model: Model, options: TrainOptions & { batch: number; s
   const plan = planLoss(graph, binding, { kind, output: options.output, target: first.target });
   const { lossGraph, accuracy } = attachMetrics(attachLoss(graph, binding, plan), plan);
   const target = targetFor(lossGraph, plan, first.target, seed);
-  const all = findParameters(model);
+  const all = trainableParameters(model);
   const parameters = withoutFrozen(all, options.freeze ?? []);
   const layers = layersOf(graph, parameters);
   const own = model.training?.optimizer;

@@ -33,6 +33,9 @@ test('a network in YAML is read by its reader', async () => {
 describe('what is no model is named, with a way out', () => {
   test.each<[string, string, Uint8Array, RegExp, RegExp]>([
     ['empty', 'm.onnx', new Uint8Array(), /the file is empty/, /export/],
+    ['an empty spec', 'm.yaml', new Uint8Array(), /the file is empty/, /expected a network with "input" and "layers"/],
+    ['a spec of comments', 'm.yml', text('# later\n'), /the spec is empty/, /expected a network with "input"/],
+    ['a spec of blanks', 'm.json', text(' \n'), /the spec is empty/, /the shortest is {input: 784/],
     ['HTML', 'm.onnx', text('\n<!DOCTYPE html><html><body>404'), /HTML page/, /download/],
     [
       'Git LFS',

@@ -12,6 +12,12 @@ import { anything, count, name, oneOf, sampleShape, wholeNumber } from './schema
 import { isRecord, readOptions } from './tagged.ts';
 import { readLoss, readOptimizer } from './training.ts';
 
+/** Endings of files that hold a spec. */
+export const extensions = ['.yaml', '.yml', '.json'];
+/** What a spec is, for whoever gave none. */
+export const expected =
+  'expected a network with "input" and "layers"; the shortest is {input: 784, layers: [{dense: 10}]}';
+
 /** Whether content is a network written as YAML or JSON: text with a top-level key `layers`. */
 export function match({ bytes }: Pick<Source, 'bytes'>): boolean {
   const text = decodeText(bytes);
@@ -52,6 +58,9 @@ const topLevel = {
 
 function build(document: SpecDocument, fallbackName: string): Model {
   const spec = document.value;
+  if (spec === null || spec === undefined) {
+    throw specError(document, [], 'the spec is empty', { hint: expected, code: 'empty-file' });
+  }
   if (!isRecord(spec)) {
     const hint = 'the shortest is {input: 784, layers: [{dense: 10}]}';
     throw specError(document, [], `expected a mapping with "input" and "layers", found ${quote(spec)}`, { hint });
