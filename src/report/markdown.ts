@@ -17,6 +17,7 @@ import { counted, showDecades, showNumber, showPower, showSize } from './numbers
 import { reasonFor } from './reasons.ts';
 import type { ReportSubject } from './subject.ts';
 import { formatName, kindsOf, mainFinding, sayReach, sayWhatSkipsCarry, sayWorstLayers } from './summary.ts';
+import { sayTheory } from './theory-section.ts';
 
 export type { MarkdownOptions } from './markdown-text.ts';
 
@@ -118,18 +119,9 @@ function explain(subject: ReportSubject, main: Finding, { text }: Detail): strin
   return sections;
 }
 
-function tellTheory({ theory, diagnosis: { attribution } }: ReportSubject, { text }: Detail): string[] {
-  if (!theory || theory.applies === 'not' || Number.isNaN(theory.predictedDecades)) return [];
-  const measured = attribution ? `, ${showDecades(attribution.totalDecades)} measured` : '';
-  const chi = theory.layers.at(-1);
-  const each = chi && Number.isFinite(chi.chi) ? ` (χ = ${showNumber(chi.chi)} in the last layer covered)` : '';
-  const scale =
-    theory.depthScale !== undefined && Number.isFinite(theory.depthScale)
-      ? `; a gradient falls to 1/e every ${showNumber(theory.depthScale)} layers`
-      : '';
-  const partly = theory.applies === 'partly' ? `; covered in part: ${theory.reasons.slice(0, 3).join(' ')}` : '';
-  const line = `${showDecades(theory.predictedDecades)} decades expected from the weights alone${measured}${each}${scale}${partly}`;
-  return [`Theory: ${escapeMarkdown(line, text)}`];
+function tellTheory(subject: ReportSubject, { text }: Detail): string[] {
+  const said = sayTheory(subject);
+  return said.length === 0 ? [] : [`Theory: ${said.map((line) => escapeMarkdown(line, text)).join('. ')}.`];
 }
 
 function drawLayers(subject: ReportSubject, { rows: most }: Detail): string[] {

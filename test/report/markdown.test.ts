@@ -5,6 +5,7 @@ import { codeBlock, codeName, escapeMarkdown } from '../../src/report/markdown-t
 import { mermaidText } from '../../src/report/mermaid.ts';
 import type { ReportSubject } from '../../src/report/subject.ts';
 import { clean } from '../../src/report/text.ts';
+import { sayTheory } from '../../src/report/theory-section.ts';
 import { findingOf, type LayerSketch, statisticsOf, subjectOf } from '../helpers/subjects.ts';
 
 const chain = (count: number, decades: (fromOutput: number) => number, name = (i: number) => `hidden.${i}`) =>
@@ -226,12 +227,13 @@ describe('the Markdown report', () => {
     expect(text).toContain('- **withdrawn** vanishing-gradient: ');
   });
 
-  it('compares theory with what was measured', () => {
+  it('says of theory what every report says', () => {
     const subject = subjectOf({ layers: chain(2, (i) => -6 * i), findings: [findingOf()], verdict: 'vanishing' });
-    const theory = { applies: 'fully', reasons: [], layers: [], predictedDecades: -6.1, depthScale: 0.7 } as const;
-    expect(renderMarkdown({ ...subject, theory })).toContain(
-      'Theory: -6.1 decades expected from the weights alone, -6.0 measured',
-    );
+    const theory = { applies: 'fully', reasons: [], layers: [], predictedDecades: -6.1 } as const;
+    const [first] = sayTheory({ ...subject, theory });
+    expect(first).toContain('-6.1 expected');
+    expect(renderMarkdown({ ...subject, theory })).toContain(`\n\nTheory: ${first}.\n\n`);
+    expect(renderMarkdown(subject)).not.toContain('Theory');
   });
 });
 
