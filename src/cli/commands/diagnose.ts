@@ -15,7 +15,7 @@ interface Options extends OutputOptions, MeasureOptions {
   readonly series?: string;
 }
 
-const formats = ['text', 'json', 'markdown'] as const;
+const formats = ['text', 'json', 'markdown', 'html'] as const;
 
 const description =
   'Runs the model forward and backward once, measures the gradient everywhere, and ' +
@@ -32,6 +32,7 @@ Examples:
   gradient-doctor diagnose model.onnx --data mnist --steps 10
   gradient-doctor diagnose model.onnx --data adding:150 --init orthogonal
   gradient-doctor diagnose model.onnx --check --format json -o report.json
+  gradient-doctor diagnose model.onnx --format html -o report.html
   gradient-doctor diagnose model.onnx --format markdown --series numbers.csv
 
 Exit code: 0 done, 1 --check found an error, 2 unusable input or usage.`;
@@ -99,6 +100,7 @@ function seriesFile(path: string): string {
 
 async function render(subject: ReportSubject, options: Options): Promise<string> {
   if (options.format === 'json') return (await import('../../report/json.ts')).renderJson(subject);
+  if (options.format === 'html') return (await import('../../report/html/index.ts')).renderHtml(subject);
   if (options.format === 'markdown') {
     return (await import('../../report/markdown.ts')).renderMarkdown(subject, { version: readVersion() });
   }
