@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/graph/errors.ts';
+import type { Model } from '../../src/graph/graph.ts';
 import { findParameters } from '../../src/graph/parameters.ts';
 import { toFloat64 } from '../../src/graph/tensor.ts';
 import { readModel } from '../../src/node.ts';
@@ -102,6 +103,29 @@ describe('initializeFixup', () => {
       });
     }
     expect(toFloat64(model.graph.initializers.get('stem.weight')!)).toEqual(before);
+  });
+
+  it('is the init of a spec, where a layer may have its own', () => {
+    const layers = [
+      { dense: 8, name: 'stem' },
+      { residual: { layers: block(8), name: 'block' }, repeat: 4 },
+      { residual: [{ dense: { units: 8, init: { constant: 2 } } }, 'relu', { dense: 8 }] },
+      { dense: 3, name: 'out' },
+    ];
+    const [fixup, he] = ['fixup', 'he'].map((init) => buildSpec({ input: 5, layers, init })) as [Model, Model];
+    const values = ({ graph }: Model, name: string) => toFloat64(graph.initializers.get(name)!);
+    // L = 5 branches of 2 layers: 5^(−1/2).
+    values(he, 'block.2.dense.weight').forEach((x, i) => {
+      expect(values(fixup, 'block.2.dense.weight')[i]).toBeCloseTo(x / Math.sqrt(5), 6);
+    });
+    expect(values(fixup, 'stem.weight')).toEqual(values(he, 'stem.weight'));
+    for (const name of ['block.0.dense2', 'residual.dense2', 'out']) {
+      expect(new Set(values(fixup, `${name}.weight`))).toEqual(new Set([0]));
+    }
+    expect(new Set(values(fixup, 'residual.dense.weight'))).toEqual(new Set([2]));
+    expect(() => buildSpec({ input: 5, layers: [{ dense: 3 }], init: 'fixup' })).toThrow(
+      /fixup is for networks with res/,
+    );
   });
 
   it('refuses a network without residual branches, and says what would do', () => {

@@ -1,6 +1,8 @@
 import { ReaderError } from '../../graph/errors.ts';
 import { type Model, modelOf, type TrainingHints } from '../../graph/graph.ts';
-import { sizeOf } from '../../graph/tensor.ts';
+import { findParameters } from '../../graph/parameters.ts';
+import { filledTensor, sizeOf, tensorOf, toFloat64 } from '../../graph/tensor.ts';
+import { planFixup } from '../../random/fixup.ts';
 import type { Initialization } from '../../random/initializers.ts';
 import { createRandom } from '../../random/random.ts';
 import type { Source } from '../source.ts';
@@ -86,13 +88,33 @@ function build(document: SpecDocument, fallbackName: string): Model {
   if (spec.optimizer !== undefined) training.optimizer = readOptimizer(document, spec.optimizer);
   if (options.batch !== undefined) training.batch = options.batch as number;
   if (seed !== undefined) training.seed = seed;
-  return { ...modelOf(graph.graph), constants: network.constants, format: 'spec', training };
+  const model: Model = { ...modelOf(graph.graph), constants: network.constants, format: 'spec', training };
+  if (spec.init === 'fixup') scaleByFixup(document, model, network.byDefault);
+  return model;
+}
+
+/** He's weights, which the model was built with, times the factors of Fixup; a layer's own scheme stays. */
+function scaleByFixup(document: SpecDocument, model: Model, drawn: ReadonlySet<string>): void {
+  const { graph } = model;
+  const { gains, branches } = planFixup(graph, findParameters(model));
+  if (branches === 0) {
+    const hint = 'he, glorot and orthogonal draw the weights of any network';
+    throw specError(document, ['init'], 'fixup is for networks with residual layers, found none', { hint });
+  }
+  for (const [name, gain] of gains) {
+    if (gain === 1 || !drawn.has(name)) continue;
+    const tensor = graph.initializers.get(name)!;
+    const { type, dims } = tensor;
+    const scaled = toFloat64(tensor).map((x) => gain * x);
+    graph.initializers.set(name, gain === 0 ? filledTensor(type, dims, 0) : tensorOf(type, dims, scaled));
+  }
 }
 
 function readDefaults(document: SpecDocument, spec: Record<string, unknown>) {
   // Glorot's uniform is Keras' default, and the scheme of most textbooks.
   let weights: Initialization = { scheme: 'glorot-uniform' };
-  if (spec.init !== undefined) weights = readInitialization(document, spec.init, ['init'], 'weights');
+  if (spec.init === 'fixup') weights = { scheme: 'he-normal' };
+  else if (spec.init !== undefined) weights = readInitialization(document, spec.init, ['init'], 'weights');
   let bias: Initialization | false | undefined;
   if (spec.bias === false) bias = false;
   else if (spec.bias !== undefined && spec.bias !== true) {

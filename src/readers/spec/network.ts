@@ -52,6 +52,8 @@ export class Network {
   readonly graph = new GraphBuilder();
   /** Initializers that are no parameters: bounds, rates, running statistics. */
   readonly constants = new Set<string>();
+  /** Parameters drawn by the scheme that is for all layers. */
+  readonly byDefault = new Set<string>();
   readonly document: SpecDocument;
   readonly defaults: Defaults;
   readonly random: Random;
@@ -246,6 +248,8 @@ export class Layer {
       'raw' in values
         ? valuesOf(this.network.document, values, dims, `${quote(name)}`)
         : this.draw(name, layout?.block ?? dims, 'scheme' in values ? [values] : values, layout);
+    const { weights } = this.network.defaults;
+    if (values === weights || (Array.isArray(values) && values.includes(weights))) this.network.byDefault.add(name);
     const tensor = layout?.transpose
       ? tensorOf(type, [dims[1]!, dims[0]!], transposed(drawn, dims[0]!, dims[1]!))
       : tensorOf(type, dims, drawn);

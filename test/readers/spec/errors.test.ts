@@ -217,7 +217,7 @@ describe('every fault is one line with its place, what was found and what would 
     ['input: 784\nlayers: [relu', /^net.yaml:2:14: expected YAML or JSON: Flow sequence/],
     ['input: 784\ninput: 3\nlayers: [relu]', 'net.yaml:2:1: expected YAML or JSON: Map keys must be unique'],
     ['input: 784\nlayers: *x', /^net.yaml: expected YAML or JSON: .*x/],
-    ['', /^net.yaml: expected a mapping with "input" and "layers", found null/],
+    ['', /^net.yaml: the spec is empty; expected a network with "input" and "layers"/],
   ] as [string, string | RegExp | undefined][])('%#: %s', async (text, expected) => {
     const fault = await failureOf(text);
     if (typeof expected === 'string') expect(fault.describe()).toBe(expected);
