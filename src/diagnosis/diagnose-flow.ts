@@ -32,6 +32,9 @@ const decay: ReadonlySet<Finding['rule']> = new Set([
   'exploding-gradient',
   'vanishing-through-time',
   'exploding-through-time',
+  'poor-initialization',
+  'stalled-layer',
+  'gradient-distribution',
 ]);
 
 const verdicts: Partial<Record<Finding['rule'], Verdict>> = {
@@ -41,6 +44,7 @@ const verdicts: Partial<Record<Finding['rule'], Verdict>> = {
   'exploding-gradient': 'exploding',
   'vanishing-through-time': 'vanishing',
   'exploding-through-time': 'exploding',
+  'stalled-layer': 'vanishing',
 };
 
 /** The verdict is the first error's; rules stand in the order in which one explains the next. */

@@ -40,9 +40,11 @@ export const lossDivergence: DiagnosisRule = {
     remedies: ['reduce-learning-rate', 'clip-gradient-norm', 'use-he-init'],
     references: ['Smith 2017, Cyclical Learning Rates for Training Neural Networks'],
   },
-  check({ history }: Case): Finding[] {
+  check({ profile, history }: Case): Finding[] {
     if (!history || history.steps.length === 0) return [];
     const fault = faultOf(history);
+    // Numbers that are broken in the batch itself are non-finite's to explain.
+    if (fault?.kind === 'non-finite' && !Number.isFinite(profile.loss)) return [];
     const reference = Math.max(history.loss.find(Number.isFinite) ?? 0, history.constantLoss ?? 0);
     const remedies = hints('reduce-learning-rate', 'clip-gradient-norm', 'use-he-init');
     const common = { rule: 'loss-divergence', where: [], causes: [], remedies } as const;
