@@ -51,11 +51,15 @@ export type {
   StepsDescription,
 } from './report/subject.ts';
 export { type ReportOptions, renderTerminal } from './report/terminal.ts';
+export { renderTheory, renderTheoryJson, THEORY_SCHEMA, type TheorySubject } from './report/theory-report.ts';
 export type { Runtime, Session } from './runtime/runtime.ts';
+export { type MeanField, meanField } from './theory/mean-field.ts';
+export type { LayerTheory, Theory } from './theory/theory.ts';
 export type { Clipping } from './training/clipping.ts';
 export type { Fault } from './training/fault.ts';
 export { type LossKind, lossKinds } from './training/losses.ts';
 export { type OptimizerChoice, optimizers } from './training/optimizers/index.ts';
+export { type ScheduleChoice, scheduleKinds } from './training/schedule-choice.ts';
 export { type CompareOptions, compare } from './verbs/compare.ts';
 export { type DiagnoseStepsOptions as DiagnoseOptions, diagnoseSteps as diagnose } from './verbs/diagnose-steps.ts';
 export { type DifferentiatedModel, type DifferentiateOptions, differentiate } from './verbs/differentiate.ts';
@@ -63,6 +67,6 @@ export { type ExplainOptions, explain, listTopics } from './verbs/explain.ts';
 export { tensorData } from './verbs/open-data.ts';
 export { recordRun, resumeFrom } from './verbs/record-run.ts';
 export { type DataNames, requestBatch } from './verbs/request-batch.ts';
-export { type ScheduleChoice, scheduleKinds } from './training/schedule-choice.ts';
+export { type TheoryOptions, theory } from './verbs/theory.ts';
 export { type TrainEvent, type TrainOptions, train } from './verbs/train.ts';
 export { openTrainingData, type TrainingData } from './verbs/training-data.ts';

@@ -14,12 +14,12 @@ export interface Moments {
 }
 
 /** Up to this deviation Gauss–Hermite of so many nodes gives a smooth function to ten digits (tanh: poles at ±iπ/2). */
-const SMOOTH = 1;
+const SMOOTH = 0.75;
 const HERMITE_NODES = 96;
 
 /**
  * Moments of φ(μ + σ z). Closed forms where φ is piecewise linear through zero and μ = 0 (He et al. 2015), Gauss–Hermite
- * where φ is smooth and σ ≤ 1, else Gauss–Legendre between kinks and bends. NaN in, NaN out.
+ * where φ is smooth and σ ≤ 0.75, else Gauss–Legendre between kinks and bends. NaN in, NaN out.
  */
 export function momentsOf(activation: Activation, variance: number, mean = 0): Moments {
   const { homogeneous, of, slope } = activation;

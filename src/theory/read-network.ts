@@ -16,7 +16,7 @@ import {
   type Stored,
   type TheoryNetwork,
 } from './network.ts';
-import { momentsOfNumbers, momentsOfTensor, StoredTensors } from './stored.ts';
+import { momentsOfNumbers, momentsOfTensor, runningStatistics, StoredTensors } from './stored.ts';
 import { insideOf, poolGradient, type ShapeOf } from './windows.ts';
 
 export interface ReadOptions {
@@ -229,27 +229,13 @@ class Reader {
     if (over === undefined) return this.unknown({ ...node, op, inputs: [input] }, output);
     const epsilon = typeof node.attributes.epsilon === 'number' ? node.attributes.epsilon : 1e-5;
     if (node.op === 'BatchNormalization' && !node.attributes.training_mode) {
-      return this.storedStatistics(node, input, output, epsilon);
+      const known = runningStatistics(this.stored, node, epsilon);
+      return known ? { kind: 'affine', input, output, ...known } : this.unknown(node, output);
     }
     if (over === 'batch' && (this.shapeOf(input)?.length ?? 2) > 2) {
       this.assumptions.add('Positions of an image are taken as correlated no more than samples are.');
     }
     return { kind: 'normalization', input, output, op, over, scale, bias, epsilon };
-  }
-
-  /** Batch normalization by running statistics: an affine function of each channel. */
-  private storedStatistics(node: Node, input: string, output: string, epsilon: number): Step {
-    const [scale, bias, mean, variance] = node.inputs.slice(1, 5).map((name) => this.stored.tensor(name));
-    if (!scale || !bias || !mean || !variance) return this.unknown(node, output);
-    const [g, b, m, v] = [scale, bias, mean, variance].map(toFloat64) as [
-      Float64Array,
-      Float64Array,
-      Float64Array,
-      Float64Array,
-    ];
-    const scales = g.map((x, i) => x / Math.sqrt(v[i]! + epsilon));
-    const shifts = b.map((x, i) => x - m[i]! * scales[i]!);
-    return { kind: 'affine', input, output, scale: momentsOfNumbers(scales), shift: momentsOfNumbers(shifts) };
   }
 
   private arithmetic(node: Node, first: string, second: string, output: string): Step {

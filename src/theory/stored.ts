@@ -40,6 +40,20 @@ export class StoredTensors {
   }
 }
 
+/** Batch normalization by its stored statistics: an affine function of each channel. Undefined where one is computed. */
+export function runningStatistics(
+  tensors: StoredTensors,
+  node: Node,
+  epsilon: number,
+): { scale: Stored; shift: Stored } | undefined {
+  const [scale, bias, mean, variance] = node.inputs.slice(1, 5).map((name) => tensors.tensor(name));
+  if (!scale || !bias || !mean || !variance) return undefined;
+  const [b, m, v] = [toFloat64(bias), toFloat64(mean), toFloat64(variance)];
+  const scales = toFloat64(scale).map((x, i) => x / Math.sqrt(v[i]! + epsilon));
+  const shifts = b.map((x, i) => x - m[i]! * scales[i]!);
+  return { scale: momentsOfNumbers(scales), shift: momentsOfNumbers(shifts) };
+}
+
 /** E[x²] and E[x] of a tensor's elements. */
 export function momentsOfTensor(tensor: Tensor): Stored {
   return momentsOfNumbers(tensor.type === 'float32' ? (tensor.data as Float32Array) : toFloat64(tensor));
