@@ -32,6 +32,31 @@ describe('gradient-doctor diagnose', () => {
     expect((await runCli(['diagnose', relu, '--check'])).code).toBe(0);
   });
 
+  it('reads idx files, leaves rows out, and draws weights by Fixup', async () => {
+    const head = (type: number, ...dims: number[]) => [
+      0,
+      0,
+      type,
+      dims.length,
+      ...dims.flatMap((dim) => [0, 0, 0, dim]),
+    ];
+    const floats = new Uint8Array(new Float32Array(24).map((_, i) => (i === 6 ? Number.NaN : Math.cos(i))).buffer);
+    for (let i = 0; i < floats.length; i += 4) floats.subarray(i, i + 4).reverse();
+    writeFileSync(file('t-images-idx2-float'), Uint8Array.from([...head(13, 8, 3), ...floats]));
+    writeFileSync(file('t-labels-idx1-ubyte'), Uint8Array.from([...head(8, 8), 0, 1, 0, 1, 0, 1, 0, 1]));
+    const net = file('residual.yaml');
+    const block = '{ residual: [{ dense: 4 }, relu, { dense: 4 }], repeat: 2 }';
+    writeFileSync(net, `input: 3\nlayers: [{ dense: 4 }, ${block}, { dense: 2 }]\n`);
+    const options = ['--input', file('t-images-idx2-float'), '--target', file('t-labels-idx1-ubyte')];
+    const more = ['--missing', 'leave-out', '--init', 'fixup'];
+    const { code, stdout, stderr } = await runCli(['diagnose', net, ...options, ...more]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    // Zero logits: ln 2.
+    expect(stdout).toMatch(/7 rows of t-images-idx2-float\s+cross-entropy 0\.693/);
+    expect(stdout).toContain('1 of 8 rows lacks a value and was left out: 2');
+    expect(stdout).toContain('fixup: 2 residual branches');
+  });
+
   it('says plainly that inputs are synthetic', async () => {
     expect((await runCli(['diagnose', relu])).stdout).toMatch(/64 synthetic inputs: .*\(no data given\)/);
   });

@@ -198,5 +198,17 @@ describe('unusable options of train', () => {
     const { code, stderr } = await runCli(['train', model, '--data', csv, '--batch', '8', '--epochs', '2']);
     expect(code).toBe(2);
     expect(stderr).toMatch(/rows\.csv:32, column 1 "a": missing value "nan"/);
+    const mended = await runCli([
+      ...['train', model, '--data', csv, '--batch', '8', '--epochs', '2', '--missing', 'leave-out'],
+      ...['--samples', '16', '--schedule', 'one-cycle:0.5', '--init', 'he'],
+    ]);
+    expect(mended.code, mended.stderr).toBe(0);
+    expect(mended.stderr).toContain('note: 1 of 40 rows lacks a value and was left out: 30');
+    expect(mended.stderr).toContain('note: 16 of 39 rows, drawn with seed 0');
+    expect(mended.stderr).toContain('note: the weights were drawn anew: he, seed 0');
+    expect(mended.stdout).toMatch(/4 steps, 2 epochs/);
+    const wrong = await runCli(['train', model, '--data', csv, '--init', 'fixup', '--missing', 'leave-out']);
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toMatch(/^gradient-doctor: --init: fixup is for residual networks, .*; he, glorot/);
   });
 });

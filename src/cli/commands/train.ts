@@ -74,7 +74,8 @@ const description =
 
 const examples = `
 ${dataSetsHelp()}
-Schedules: ${scheduleKinds.join(', ')};
+Schedules:
+  ${scheduleKinds.join(', ')};
 with numbers: step:10:0.1 (every 10 epochs to a tenth), exponential:0.95 (each
 epoch), cosine:0.01 (down to a hundredth), plateau:5:0.5 (patience, factor),
 one-cycle:0.3 (up to --lr over 0.3 of all steps, then down to nearly nothing).
