@@ -78,16 +78,17 @@ function transformer({ layers = 4, d = 128, heads = 4, tokens = 64, batch = 16 }
   return modelOf(g.graph, 'transformer');
 }
 
-/** name → [model, batch]. */
-export async function networks() {
-  return {
-    'MLP 10×100 sigmoid, batch 32': [await fromSpec('mlp10x100', specs.mlp10x100), 32],
-    'MLP 20×512 ReLU, batch 128': [await fromSpec('mlp20x512', specs.mlp20x512), 128],
-    'ResNet-18, 64×64, batch 8': [
-      await fromSpec('resnet18', readFileSync(new URL('networks/resnet18.yaml', import.meta.url), 'utf8')),
-      8,
-    ],
-    'LSTM 2×128, 50 steps, batch 32': [lstm({}), 32],
-    'Transformer 4×128, 64 tokens, batch 16': [transformer({}), 16],
-  };
-}
+const fromFile = (name) => fromSpec(name, readFileSync(new URL(`networks/${name}.yaml`, import.meta.url), 'utf8'));
+
+/**
+ * name → [() → model, batch]. The ResNet-18 of CIFAR size has a first convolution of 3×3 with stride 1 and no pooling
+ * after it, and is 64, 128, 256 and 512 channels wide.
+ */
+export const networks = {
+  'MLP 10×100 sigmoid, batch 32': [() => fromSpec('mlp10x100', specs.mlp10x100), 32],
+  'MLP 20×512 ReLU, batch 128': [() => fromSpec('mlp20x512', specs.mlp20x512), 128],
+  'ResNet-18, 64×64, batch 8': [() => fromFile('resnet18'), 8],
+  'ResNet-18, CIFAR 32×32, batch 32': [() => fromFile('resnet18-cifar'), 32],
+  'LSTM 2×128, 50 steps, batch 32': [async () => lstm({}), 32],
+  'Transformer 4×128, 64 tokens, batch 16': [async () => transformer({}), 16],
+};

@@ -1,5 +1,5 @@
-"""Training steps of the benchmark's networks in PyTorch eager: a name on the command line, a count per line on stdin."""
-import resource, sys, time
+"""Training steps of the benchmark's networks in PyTorch eager: a name on the command line, questions on stdin (answer.mjs)."""
+import json, resource, sys, time
 import torch
 from torch import nn
 import torch.nn.functional as F
@@ -30,10 +30,9 @@ class Block(nn.Module):
         return F.relu(y + self.shortcut(x))
 
 
-def resnet18():
+def resnet18(stem):
     blocks = [Block(a, b, s) for a, b, s in [(64, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 1), (128, 256, 2), (256, 256, 1), (256, 512, 2), (512, 512, 1)]]
-    stem = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
-    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
+    return nn.Sequential(*stem, nn.BatchNorm2d(64), nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
 
 
 class Recurrent(nn.Module):
@@ -60,7 +59,7 @@ class Encoder(nn.Module):
 networks = {
     "MLP 10×100 sigmoid, batch 32": (lambda: mlp(10, 100, nn.Sigmoid), (32, 784), 32),
     "MLP 20×512 ReLU, batch 128": (lambda: mlp(20, 512, nn.ReLU), (128, 784), 128),
-    "ResNet-18, 64×64, batch 8": (resnet18, (8, 3, 64, 64), 8),
+    "ResNet-18, CIFAR 32×32, batch 32": (lambda: resnet18([nn.Conv2d(3, 64, 3, 1, 1, bias=False)]), (32, 3, 32, 32), 32),
     "LSTM 2×128, 50 steps, batch 32": (Recurrent, (50, 32, 64), 32),
     "Transformer 4×128, 64 tokens, batch 16": (Encoder, (16, 64, 128), 16),
 }
@@ -72,17 +71,34 @@ optimizer = torch.optim.SGD(net.parameters(), lr=0.001)
 x, y = torch.randn(shape), torch.randint(0, 10, (batch,))
 
 
+parameters = list(net.parameters())
+
+
 def step():
     optimizer.zero_grad(set_to_none=True)
     F.cross_entropy(net(x), y).backward()
     optimizer.step()
 
 
+def monitored():
+    """Every parameter's gradient norm, read in one go."""
+    step()
+    return torch.stack([p.grad.norm() for p in parameters]).tolist()
+
+
+def inspected():
+    monitored()
+    return [torch.histc(p.grad, 64) for p in parameters]
+
+
+variants = {"plain": step, "monitored": monitored, "inspected": inspected}
 for line in sys.stdin:
+    question = json.loads(line)
     times = []
-    for _ in range(int(line)):
+    for _ in range(question["count"]):
         start = time.perf_counter()
-        step()
+        variants[question["variant"]]()
         times.append(1e3 * (time.perf_counter() - start))
     times.sort()
-    print(times[len(times) // 2], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"ms": times[len(times) // 2], "peak": peak}), flush=True)
