@@ -108,12 +108,15 @@ function stepsEntry(
       before: before ? { severity: before.severity, title: before.title } : null,
       after: after ? { severity: after.severity, title: after.title } : null,
     })),
+    ...(rest.history.constantLoss === undefined ? {} : { constantLoss: rest.history.constantLoss }),
+    ...(rest.ablation === undefined ? {} : { ablation: rest.ablation }),
     ...(fault === undefined ? {} : { fault }),
   };
 }
 
 function parameterEntry(parameter: FlowParameter) {
-  const { name, shape, gradient, value, updateRatio, layer, connected, roundoffOnly, signals } = parameter;
+  const { name, shape, gradient, value, updateRatio, layer, connected, roundoffOnly, signals, distinctUnits } =
+    parameter;
   return {
     name,
     shape,
@@ -124,6 +127,7 @@ function parameterEntry(parameter: FlowParameter) {
     connected,
     roundoffOnly,
     ...(signals === undefined ? {} : { signals }),
+    ...(distinctUnits === undefined ? {} : { distinctUnits }),
   };
 }
 
