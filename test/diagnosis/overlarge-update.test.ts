@@ -13,8 +13,15 @@ describe('overlarge-update', () => {
   });
 
   it('is only noted from one batch', async () => {
-    const network = classifier({ optimizer: '{sgd: {lr: 10}}' });
+    const network = classifier({ optimizer: '{sgd: {lr: 1}}' });
     expect(ofRule('overlarge-update', await afterSteps(network, { steps: 0 }))).toMatchObject({ severity: 'info' });
+  });
+
+  it('is an error from one batch where half of the layers would be changed by a third', async () => {
+    for (const optimizer of ['{sgd: {lr: 100}}', '{adam: {lr: 1}}']) {
+      const subject = await afterSteps(classifier({ optimizer }), { steps: 0 });
+      expect(ofRule('overlarge-update', subject)).toMatchObject({ severity: 'error' });
+    }
   });
 
   it('is silent for networks that train or have trained, a zero last layer among them', async () => {

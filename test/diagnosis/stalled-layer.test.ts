@@ -33,6 +33,16 @@ describe('stalled-layer', () => {
     expect(ofRule('stalled-layer', slow)).toBeUndefined();
   });
 
+  it('is an error from one batch where rounding takes every update of a network that has learned nothing', async () => {
+    const slow = classifier({ optimizer: '{sgd: {lr: 1.0e-9}}' });
+    const finding = ofRule('stalled-layer', await afterSteps(slow, { steps: 0 }))!;
+    expect(finding).toMatchObject({ severity: 'error' });
+    expect(finding.remedies[0]!.id).toBe('increase-learning-rate');
+    const trained = await trainedOn(classifier(), 300);
+    const after = await afterSteps(trained, { steps: 0, optimizer: 'sgd', learningRate: 1e-9 });
+    expect(ofRule('stalled-layer', after)).toBeUndefined();
+  });
+
   it('compares each layer with those that move', () => {
     const found = (updates: Record<string, number>, steps = 20) =>
       judge('stalled-layer', { loss: series(steps, () => 1), updates }).map(({ severity, where }) => [

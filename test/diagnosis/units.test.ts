@@ -90,3 +90,10 @@ describe('counting units', () => {
     );
   });
 });
+
+it('calls a network of sigmoids at their flat ends an error, whatever large weights give back', async () => {
+  const findings = await findingsOf('saturated-units', mlp({ depth: 6, activation: 'Sigmoid', gain: 40 }));
+  expect(findings).toMatchObject([{ severity: 'error' }]);
+  expect(findings[0]!.evidence.medianSaturatedFraction).toBeGreaterThan(0.8);
+  expect(await findingsOf('saturated-units', mlp({ depth: 6, activation: 'Tanh', gain: 5 / 3 }))).toEqual([]);
+});

@@ -1,6 +1,6 @@
 import type { StepHistory } from '../../flow/history.ts';
 import type { Case, DiagnosisRule, Finding, Severity } from '../finding.ts';
-import { lossCurve } from '../loss-curve.ts';
+import { lossCurve, middle } from '../loss-curve.ts';
 import { motionOf } from '../movement.ts';
 import { hints } from '../remedy-hints.ts';
 import { faultOf } from './loss-divergence.ts';
@@ -9,6 +9,11 @@ import { faultOf } from './loss-divergence.ts';
 const LARGE_RATIO = 0.1;
 /** An update as large as the weights replaces them. */
 const REPLACED_RATIO = 1;
+/**
+ * Half of the layers changed by this part of themselves in the very first step: in bench/calibration the healthy have at
+ * most 0.05, those whose learning rate is too large at least 0.45.
+ */
+const LEAP_RATIO = 0.3;
 const FEWEST_STEPS = 10;
 /** A loss that has fallen by this part of its start shows that the steps are not too large. */
 const IMPROVED = 0.1;
@@ -34,6 +39,11 @@ export const overlargeUpdate: DiagnosisRule = {
       },
       { name: 'error, relative update', value: REPLACED_RATIO, source: 'the step is as large as the weights' },
       {
+        name: 'error at the first step, median over the layers',
+        value: LEAP_RATIO,
+        source: 'calibrated: at most 0.05 in networks that train, at least 0.45 where the learning rate is too large',
+      },
+      {
         name: 'fewest steps for more than a note',
         value: FEWEST_STEPS,
         source: 'first steps from small weights are large and harmless',
@@ -45,7 +55,7 @@ export const overlargeUpdate: DiagnosisRule = {
       },
     ],
     severity:
-      'A note from one batch, or where the loss falls all the same; with ten steps, or a loss that diverges before, a warning, and an error where steps are as large as the weights.',
+      'From one batch a note, and an error where half of the layers would change by a third in one step; a note where the loss falls all the same; with ten steps, or a loss that diverges before, a warning, and an error where steps are as large as the weights.',
     remedies: ['reduce-learning-rate', 'clip-gradient-norm', 'add-batch-norm'],
     references: ['Wardat et al. 2022, DeepDiagnosis', 'Ben Braiek & Khomh 2023, TheDeepChecker'],
   },
@@ -59,7 +69,9 @@ export const overlargeUpdate: DiagnosisRule = {
     const fell = history ? fallOf(history) : 0;
     const settled =
       motion.steps >= FEWEST_STEPS ? fell < IMPROVED : history !== undefined && faultOf(history) !== undefined;
-    const severity: Severity = settled ? (top.ratio >= REPLACED_RATIO ? 'error' : 'warning') : 'info';
+    const leap = motion.steps === 0 ? middle(motion.layers.map(({ ratio }) => ratio)) : 0;
+    const severity: Severity =
+      leap >= LEAP_RATIO ? 'error' : settled ? (top.ratio >= REPLACED_RATIO ? 'error' : 'warning') : 'info';
     const seen = motion.steps > 0 ? `median over ${motion.steps} steps` : 'the first step, judged from its gradient';
     return [
       {
@@ -69,14 +81,16 @@ export const overlargeUpdate: DiagnosisRule = {
         explanation:
           'The gradient holds near the weights only: a step that leaves their neighbourhood is a leap, not a descent.',
         where: large.map(({ layer }) => layer),
-        basis: `large: above ${Number(limit.toPrecision(2))} (DeepDiagnosis, TheDeepChecker), an error from ${REPLACED_RATIO} on unless the loss falls; ${seen}${history ? `; the loss fell by ${Math.round(100 * fell)} %` : ''}`,
+        basis: `large: above ${Number(limit.toPrecision(2))} (DeepDiagnosis, TheDeepChecker), ${motion.steps === 0 ? `an error where the median layer's first step is above ${LEAP_RATIO}: here ${leap.toPrecision(2)}` : `an error from ${REPLACED_RATIO} on unless the loss falls`}; ${seen}${history ? `; the loss fell by ${Math.round(100 * fell)} %` : ''}`,
         evidence: {
           layers: large.length,
           updateRatio: top.ratio,
           steps: motion.steps,
           ...(history && { lossFall: fell }),
           largeThreshold: limit,
-          errorThreshold: REPLACED_RATIO,
+          ...(motion.steps === 0
+            ? { medianUpdateRatio: leap, errorThreshold: LEAP_RATIO }
+            : { errorThreshold: REPLACED_RATIO }),
         },
         causes: [],
         remedies: hints('reduce-learning-rate', 'clip-gradient-norm', 'add-batch-norm'),

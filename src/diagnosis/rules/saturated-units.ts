@@ -1,12 +1,15 @@
 import type { FlowValue } from '../../flow/profile.ts';
 import { SATURATION, saturating } from '../../flow/units.ts';
 import type { Case, DiagnosisRule, Finding } from '../finding.ts';
+import { middle } from '../loss-curve.ts';
 import { hints } from '../remedy-hints.ts';
 
 /** DeepDiagnosis (Wardat et al. 2022) and TheDeepChecker: more than half of the activations. */
 const WARNING_FRACTION = 0.5;
 /** A layer whose derivatives alone cost this many decades starves what lies before it. */
 const ERROR_DECADES = -1.5;
+/** TheDeepChecker's saturation of 0.85, here of the median layer: a network of flat functions, whatever its weights. */
+const ERROR_FRACTION = 0.8;
 
 /** Sigmoids and their kin driven to where their derivative is nearly zero. */
 export const saturatedUnits: DiagnosisRule = {
@@ -39,8 +42,14 @@ export const saturatedUnits: DiagnosisRule = {
         value: ERROR_DECADES,
         source: 'one layer then takes half of what vanishing-gradient calls an error',
       },
+      {
+        name: 'error, fraction of elements of the median layer',
+        value: ERROR_FRACTION,
+        source: 'TheDeepChecker (Ben Braiek & Khomh 2023): 0.85; calibrated',
+      },
     ],
-    severity: 'A warning above half of the elements; an error where the derivatives of one layer cost 1.5 decades.',
+    severity:
+      'A warning above half of the elements; an error where the derivatives of one layer cost 1.5 decades, or where the median of several layers is four fifths saturated.',
     remedies: ['use-glorot-init', 'add-batch-norm', 'standardize-inputs', 'use-relu'],
     references: [
       'Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural networks',
@@ -54,10 +63,13 @@ export const saturatedUnits: DiagnosisRule = {
     const top = sick[0];
     if (!top) return [];
     const decades = gainOf(top);
+    const layers = profile.values.filter((value) => saturating.has(value.op) && value.units);
+    const typical = middle(layers.map(({ units }) => units!.saturatedFraction));
+    const flat = layers.length > 1 && typical > ERROR_FRACTION;
     return [
       {
         rule: 'saturated-units',
-        severity: decades <= ERROR_DECADES ? 'error' : 'warning',
+        severity: decades <= ERROR_DECADES || flat ? 'error' : 'warning',
         title: `${percent(top.units!.saturatedFraction)} of ${top.node || top.name} is saturated${sick.length > 1 ? `, and ${sick.length - 1} more layers` : ''}`,
         explanation: `Where |z| is large the derivative of ${top.op.toLowerCase()} is nearly zero; the root mean square of this layer's derivatives is ${(10 ** decades).toPrecision(2)}.`,
         where: sick.map((value) => value.layer || value.name),
@@ -70,6 +82,7 @@ export const saturatedUnits: DiagnosisRule = {
           saturatedBelowPartOfMaximum: SATURATION,
           warningThreshold: WARNING_FRACTION,
           derivativeDecades: decades,
+          medianSaturatedFraction: typical,
         },
         causes: [{ kind: 'activation-derivative', decades, share: 1 }],
         remedies: hints('use-glorot-init', 'add-batch-norm', 'standardize-inputs', 'use-relu'),

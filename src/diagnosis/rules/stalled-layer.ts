@@ -1,5 +1,7 @@
+import type { StepHistory } from '../../flow/history.ts';
+import type { FlowProfile } from '../../flow/profile.ts';
 import type { Case, DiagnosisRule, Finding, Severity } from '../finding.ts';
-import { motionOf, usualMotion } from '../movement.ts';
+import { type Motion, motionOf, usualMotion } from '../movement.ts';
 import { hints } from '../remedy-hints.ts';
 
 /** Lower limit of ‖Δw‖ / ‖w‖ in DeepDiagnosis and torchmortem. */
@@ -9,6 +11,8 @@ const BELOW_OTHERS = 3;
 /** Half a unit in the last place of float32 next to 1: smaller updates are rounded away. */
 const ROUNDED_AWAY = 2 ** -24;
 const FEWEST_STEPS = 10;
+/** A loss above this part of the constant answer's has hardly learned: what stands still there has not converged. */
+const UNLEARNED = 0.5;
 
 /** Layers whose weights an update hardly changes, while it does change those of others. */
 export const stalledLayer: DiagnosisRule = {
@@ -47,13 +51,15 @@ export const stalledLayer: DiagnosisRule = {
       },
     ],
     severity:
-      'A note from one batch; with ten steps a warning, and an error where updates are below the rounding of float32.',
-    remedies: ['use-relu', 'use-he-init', 'add-batch-norm', 'add-residual', 'use-adam'],
+      'An error where no layer moves by as much as the rounding of float32 and nothing has been learned. Else a note from one batch; with ten steps a warning, and an error where updates are below the rounding of float32.',
+    remedies: ['use-relu', 'use-he-init', 'add-batch-norm', 'add-residual', 'use-adam', 'increase-learning-rate'],
     references: ['Wardat et al. 2022, DeepDiagnosis', 'Ben Braiek & Khomh 2023, TheDeepChecker'],
   },
   check({ profile, history }: Case): Finding[] {
     const motion = motionOf(profile, history);
     const usual = usualMotion(motion);
+    const still = allStill(profile, history, motion);
+    if (still) return [still];
     const stalled = motion.layers.filter(({ ratio }) => ratio < STALLED_RATIO && ratio < usual * 10 ** -BELOW_OTHERS);
     if (stalled.length === 0) return [];
     const worst = [...stalled].sort((a, b) => a.ratio - b.ratio);
@@ -88,3 +94,30 @@ export const stalledLayer: DiagnosisRule = {
     ];
   },
 };
+
+/** No layer moves at all, in a network that has learned nothing: the learning rate is too small for its gradients. */
+function allStill(profile: FlowProfile, history: StepHistory | undefined, motion: Motion): Finding | undefined {
+  const fastest = Math.max(...motion.layers.map(({ ratio }) => ratio));
+  const constant = history?.constantLoss ?? profile.constantLoss;
+  const learned = constant === undefined || profile.loss < UNLEARNED * constant;
+  if (motion.layers.length === 0 || learned || !(fastest > 0 && fastest < ROUNDED_AWAY)) return undefined;
+  return {
+    rule: 'stalled-layer',
+    severity: 'error',
+    title: `no layer moves: a step changes none by more than ${fastest.toExponential(1)} of its weights`,
+    explanation:
+      'An update below half a unit in the last place of the weights is rounded away: with this learning rate the network stays as it was drawn.',
+    where: motion.layers.map(({ layer }) => layer),
+    basis: `below ${ROUNDED_AWAY.toExponential(1)}, the rounding of float32, in all ${motion.layers.length} layers, at a loss of ${profile.loss.toPrecision(3)} where a constant answer has ${constant.toPrecision(3)}`,
+    evidence: {
+      layers: motion.layers.length,
+      fastestUpdateRatio: fastest,
+      loss: profile.loss,
+      constantLoss: constant,
+      steps: motion.steps,
+      errorThreshold: ROUNDED_AWAY,
+    },
+    causes: [],
+    remedies: hints('increase-learning-rate', 'use-adam'),
+  };
+}
