@@ -1,5 +1,6 @@
 // Pictures of HTML reports in Chromium, to be looked at: shallow and deep networks, light, dark, on a phone and as PDF.
 //   npm run screenshots [-- --to DIR] [--only NAME,...] [--model FILE[=DATA]]... [--from COMPILED]
+//   npm run screenshots -- --only sigmoid10 --readme docs/images/report.png
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -13,6 +14,7 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
     model: { type: 'string', multiple: true, default: [] },
     from: { type: 'string' },
+    readme: { type: 'string' },
     browser: { type: 'string', default: process.env.CHROMIUM ?? '/usr/bin/chromium' },
   },
 });
@@ -124,6 +126,14 @@ for (const [name, make] of Object.entries(cases)) {
     await tab.screenshot({ path: join(options.to, `${name}-${view}.png`), fullPage: true });
     if (view === 'dark')
       await tab.pdf({ path: join(options.to, `${name}.pdf`), preferCSSPageSize: true, printBackground: true });
+    await tab.close();
+  }
+  if (options.readme !== undefined && name === 'sigmoid10') {
+    const tab = await browser.newPage({ viewport: { width: 940, height: 900 } });
+    await tab.goto(pathToFileURL(file).href);
+    const [from, to] = await Promise.all(['#verdict', '#depth'].map((id) => tab.locator(id).boundingBox()));
+    const clip = { x: 0, y: from.y - 12, width: 940, height: to.y + to.height - from.y + 24 };
+    await tab.screenshot({ path: options.readme, fullPage: true, clip });
     await tab.close();
   }
   process.stdout.write(`${name}: ${Math.round(page.length / 1024)} KiB, rendered in ${Math.round(took)} ms\n`);

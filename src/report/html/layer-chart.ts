@@ -138,7 +138,7 @@ function drawNote({ values, note }: LayerSeries, { axis, y }: Places, right: num
   const next = values.slice(first + 1, far + 1).findLast((value) => value !== undefined && Number.isFinite(value));
   const at = y.at(values[first]!);
   // Beside the line, on the side it does not go to.
-  const below = (next ?? 0) >= values[first]!;
+  const below = (next ?? 0) >= values[first]! || at - 24 < y.at(y.high);
   const x = Math.min(axis.at(first) + 9, right - NOTE_WIDTH);
   const place = below ? Math.min(at + 16, y.at(y.low) - 5) : at - 10;
   return html`<text class="note halo" x="${px(x)}" y="${px(place)}">${note}</text>`;

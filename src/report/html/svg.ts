@@ -49,16 +49,35 @@ export function minus(text: string): string {
   return text.replace('-', '−');
 }
 
-/** Names in at most `cells` characters each; two different names never read alike where that can be helped. */
+/** Names in at most `cells` characters each; those that would read alike show the part in which they differ. */
 export function shortNames(names: readonly string[], cells: number): string[] {
   // An escape is longer than the character it stands for.
   const harmless = names.map((name) => clean(name));
   const short = harmless.map((name) => shortenPath(name, cells));
   const uses = new Map<string, Set<string>>();
   short.forEach((text, i) => {
-    uses.set(text, (uses.get(text) ?? new Set()).add(names[i]!));
+    uses.set(text, (uses.get(text) ?? new Set()).add(harmless[i]!));
   });
-  return short.map((text, i) => (uses.get(text)!.size === 1 ? text : shorten(harmless[i]!, cells)));
+  const distinct = new Map<string, string>();
+  for (const alike of uses.values())
+    if (alike.size > 1) for (const [name, part] of differences([...alike])) distinct.set(name, part);
+  return harmless.map((name, i) => shorten(distinct.get(name) ?? short[i]!, cells));
+}
+
+/** Each name without what all of them begin and end with. */
+function differences(names: readonly string[]): [name: string, part: string][] {
+  const chars = names.map((name) => [...name]);
+  const least = Math.min(...chars.map((name) => name.length));
+  const same = (at: (name: string[], i: number) => string | undefined, most: number) => {
+    let count = 0;
+    while (count < most && chars.every((name) => at(name, count) === at(chars[0]!, count))) count++;
+    return count;
+  };
+  const head = same((name, i) => name[i], least);
+  const tail = same((name, i) => name[name.length - 1 - i], least - head);
+  const part = (name: string[]) =>
+    `${head > 0 ? '…' : ''}${name.slice(head, name.length - tail).join('')}${tail > 0 ? '…' : ''}`;
+  return names.map((name, i) => [name, part(chars[i]!)]);
 }
 
 /** Several pieces of markup with something between them. */

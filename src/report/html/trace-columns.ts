@@ -35,24 +35,43 @@ export function placeInColumns(
   size: NodeSize,
   { room, tall }: { room: number; tall: number },
 ): TraceLayout {
-  const { width, height, gap } = size;
+  const { width, height } = size;
   const widest = segments.reduce((most, { left, right }) => Math.max(most, left + right), width);
   const total = segments.reduce((sum, segment) => sum + segment.height - height, height);
   const fitting = Math.max(1, Math.floor((room - 2 + GUTTER) / (widest + GUTTER)));
   const wanted = Math.min(fitting, Math.ceil(total / tall));
-  const limit = total / wanted + height;
-  const first: Column = { left: width / 2, right: width / 2, bottom: height, nodes: [], edges: [] };
-  first.nodes.push({ index: segments[0]?.first ?? 0, x: 0, y: 0, again: false });
-  const columns = [first];
+  let limit = total / wanted + height;
+  let filled = fillColumns(segments, size, limit);
+  // Stretches are not cut: columns grow until there are few enough.
+  while (filled.columns.length > wanted) {
+    limit *= 1.04;
+    filled = fillColumns(segments, size, limit);
+  }
+  return assemble(filled, size);
+}
+
+interface Filled {
+  readonly columns: readonly Column[];
+  /** Columns whose end leads to the beginning of the next. */
+  readonly crossings: readonly { readonly from: number; readonly to: number }[];
+}
+
+function fillColumns(segments: readonly Segment[], { width, height }: NodeSize, limit: number): Filled {
+  const fresh = (index: number, again: boolean): Column => ({
+    left: width / 2,
+    right: width / 2,
+    bottom: height,
+    nodes: [{ index, x: 0, y: 0, again }],
+    edges: [],
+  });
+  const columns = [fresh(segments[0]?.first ?? 0, false)];
   const crossings: { from: number; to: number }[] = [];
   for (const segment of segments) {
     let column = columns.at(-1)!;
     const simple = segment.nodes.size === 2 && segment.edges.length < 2;
-    if (columns.length < wanted && column.bottom + segment.height - height > limit && column.nodes.length > 1) {
-      column = { left: width / 2, right: width / 2, bottom: height, nodes: [], edges: [] };
+    if (column.bottom + segment.height - height > limit && column.nodes.length > 1) {
+      column = fresh(simple ? segment.last : segment.first, !simple);
       columns.push(column);
-      const index = simple ? segment.last : segment.first;
-      column.nodes.push({ index, x: 0, y: 0, again: !simple });
       crossings.push({ from: columns.length - 2, to: columns.length - 1 });
       if (simple) continue;
     }
@@ -67,15 +86,10 @@ export function placeInColumns(
     column.right = Math.max(column.right, segment.right);
     column.bottom = top + segment.height;
   }
-  return assemble(columns, crossings, size, gap);
+  return { columns, crossings };
 }
 
-function assemble(
-  columns: readonly Column[],
-  crossings: readonly { from: number; to: number }[],
-  { width, height }: NodeSize,
-  gap: number,
-): TraceLayout {
+function assemble({ columns, crossings }: Filled, { width, height, gap }: NodeSize): TraceLayout {
   const middles: number[] = [];
   let x = 1;
   for (const { left, right } of columns) {

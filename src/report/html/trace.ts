@@ -1,10 +1,9 @@
 import { counted, showDecades, showPercent } from '../numbers.ts';
 import type { ReportSubject } from '../subject.ts';
-import { clean, shortenPath } from '../text.ts';
 import { decadeClass, decadeLegend } from './colours.ts';
 import { html, type Markup } from './escape.ts';
 import { NARROW, name, numbers, section, WIDE } from './figure.ts';
-import { minus, px, svg } from './svg.ts';
+import { minus, px, shortNames, svg } from './svg.ts';
 import { type PlacedNode, placeInColumns, type TraceLayout } from './trace-columns.ts';
 import { type TraceEdge, type TraceGraph, type TraceNode, traceGraph } from './trace-graph.ts';
 import { layoutSegments, type NodeSize, type Point } from './trace-segments.ts';
@@ -67,28 +66,38 @@ function place(graph: TraceGraph, room: number, { size, tall }: Look): TraceLayo
 }
 
 function draw(graph: TraceGraph, placed: TraceLayout, { size, font }: Look, tips: boolean): Markup {
+  const figures = graph.nodes.map((node) => minus(showDecades(node.decades)));
+  const widest = figures.reduce((most, figure) => Math.max(most, figure.length), 0);
+  const cells = Math.max(3, Math.floor((size.width - 14) / (0.605 * font)) - widest - 1);
+  const titles = shortNames(
+    graph.nodes.map((node) => node.title),
+    cells,
+  );
   const content = [
     ...placed.edges.map(({ edge, points }) => drawEdge(edge, points, graph)),
     ...placed.turns.map((points) => html`<path class="edge" d="${rounded(points)}"/>`),
-    ...placed.nodes.map((node) => drawNode(graph.nodes[node.index]!, node, { size, font, tips })),
+    ...placed.nodes.map((node) =>
+      drawNode(graph.nodes[node.index]!, node, { title: titles[node.index]!, size, font, tips }),
+    ),
   ];
   return svg(Math.max(placed.width, NARROW), placed.height, inWords(graph), content);
 }
 
 interface NodeLook {
+  /** What fits. */
+  readonly title: string;
   readonly size: NodeSize;
   readonly font: number;
   /** Whether pointing at it tells its numbers: a finger does not point. */
   readonly tips: boolean;
 }
 
-function drawNode(node: TraceNode, { x, y, again }: PlacedNode, { size, font, tips }: NodeLook): Markup {
+function drawNode(node: TraceNode, { x, y, again }: PlacedNode, { title, size, font, tips }: NodeLook): Markup {
   const { width, height } = size;
   const figure = minus(showDecades(node.decades));
-  const cells = Math.floor((width - 14) / (0.605 * font)) - figure.length - 1;
   const base = y + height / 2 + font * 0.35;
   const kind = decadeClass(node.decades);
-  return html`<g class="node${again && ' again'}">${tips && html`<title>${node.tip}</title>`}<rect class="${kind}" x="${px(x)}" y="${px(y)}" width="${width}" height="${height}" rx="4"/><text class="name${node.weighty && ' strong'}" font-size="${font}" x="${px(x + 7)}" y="${px(base)}">${shortenPath(clean(node.title), Math.max(3, cells))}</text><text class="on ${kind} fig" font-size="${font}" x="${px(x + width - 6)}" y="${px(base)}" text-anchor="end">${figure}</text></g>`;
+  return html`<g class="node${again && ' again'}">${tips && html`<title>${node.tip}</title>`}<rect class="${kind}" x="${px(x)}" y="${px(y)}" width="${width}" height="${height}" rx="4"/><text class="name${node.weighty && ' strong'}" font-size="${font}" x="${px(x + 7)}" y="${px(base)}">${title}</text><text class="on ${kind} fig" font-size="${font}" x="${px(x + width - 6)}" y="${px(base)}" text-anchor="end">${figure}</text></g>`;
 }
 
 function drawEdge({ from, to, share }: TraceEdge, points: readonly Point[], { nodes }: TraceGraph): Markup {

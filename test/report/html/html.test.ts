@@ -97,7 +97,7 @@ describe('the HTML report', () => {
         expect(textOf(byId(root, 'subject'))).toContain(clean(model));
       }),
       {
-        numRuns: 60,
+        numRuns: 25,
         examples: [
           [hostileNames.slice(0, 6), hostileNames[0]!],
           [hostileNames.slice(6), hostileNames[8]!],
