@@ -1,7 +1,16 @@
 import { activationOf } from './activations.ts';
 import { criticalInitialization } from './critical.ts';
 import { theoryOf } from './describe.ts';
-import { identity, inputsOf, type LinearStep, nothing, type Step, type TheoryNetwork } from './network.ts';
+import { evaluate } from './evaluate.ts';
+import {
+  type ActivationStep,
+  identity,
+  inputsOf,
+  type LinearStep,
+  nothing,
+  type Step,
+  type TheoryNetwork,
+} from './network.ts';
 import type { Theory } from './theory.ts';
 
 /** A change of design whose effect theory can foresee. */
@@ -17,7 +26,46 @@ export type Change =
   | 'batch-norm'
   | 'layer-norm'
   /** The input of every second square layer added to what the pair's last activation function gives. */
-  | 'residual';
+  | 'residual'
+  /** Weights scaled until every layer's output has variance 1, biases zero (Mishkin & Matas 2016). */
+  | 'lsuv-init'
+  | Redesign;
+
+/** Another activation function, other first weights, or both. */
+export interface Redesign {
+  /** ONNX operator of the new activation function; absent: they stay. */
+  readonly activation?: string;
+  readonly attributes?: Readonly<Record<string, number>>;
+  /** Operators it takes the place of; default every activation function. */
+  readonly instead?: readonly string[];
+  /** How weights are drawn: as is usual for each layer's activation function, critical for it, or by layer; absent: not. */
+  readonly init?: 'usual' | 'critical' | ((layer: LinearStep) => DrawnVariance | undefined);
+}
+
+/** σ_w² = fan-in · Var(w) and σ_b² = Var(b) of weights drawn anew. */
+export interface DrawnVariance {
+  readonly sigmaW2: number;
+  readonly sigmaB2?: number;
+}
+
+/**
+ * σ_w² as it is usually drawn for an activation function: He et al. 2015 for the ReLU family, 2 / (1 + a²) with slope a
+ * left of zero, and for its smooth relatives; LeCun et al. 1998 for ELU and SELU (Klambauer et al. 2017); else Glorot &
+ * Bengio 2010.
+ */
+export function usualVariance(
+  op: string | undefined,
+  attributes: Readonly<Record<string, number>>,
+  { fanIn, fanOut }: { readonly fanIn: number; readonly fanOut: number },
+): number {
+  if (op !== undefined && /^(Relu|LeakyRelu|PRelu)$/.test(op)) {
+    const { left } = activationOf(op, attributes)?.homogeneous ?? { left: 0 };
+    return 2 / (1 + left * left);
+  }
+  if (op !== undefined && /^(Gelu|Swish|Mish|HardSwish|ThresholdedRelu)$/.test(op)) return 2;
+  if (op !== undefined && /^(Elu|Celu|Selu)$/.test(op)) return 1;
+  return (2 * fanIn) / (fanIn + fanOut);
+}
 
 /**
  * The decades from the output's gradient to the first layer's that theory predicts after a change; weights that the
@@ -27,13 +75,14 @@ export type Change =
 export function predictChange(theory: Theory, change: Change): number | undefined {
   const { network } = theory;
   if (!network || theory.applies === 'not') return undefined;
-  const steps = changed(network, change);
+  const steps = typeof change === 'object' ? redesigned(network.steps, change) : changed(network, change);
   if (!steps) return undefined;
   const { predictedDecades } = theoryOf({ ...network, steps });
   return Number.isNaN(predictedDecades) ? undefined : predictedDecades;
 }
 
-function changed({ steps }: TheoryNetwork, change: Change): Step[] | undefined {
+function changed(network: TheoryNetwork, change: Exclude<Change, Redesign>): Step[] | undefined {
+  const { steps } = network;
   switch (change) {
     case 'relu-he':
       return drawn(steps, () => 2)?.map((step) =>
@@ -53,9 +102,50 @@ function changed({ steps }: TheoryNetwork, change: Change): Step[] | undefined {
       return normalized(steps, 'LayerNormalization', 'sample');
     case 'residual':
       return withSkips(steps);
+    case 'lsuv-init':
+      return unitVariance(network);
     default:
       return undefined;
   }
+}
+
+function redesigned(given: readonly Step[], change: Redesign): Step[] | undefined {
+  const { activation: op, attributes = {}, instead, init } = change;
+  let steps = [...given];
+  if (op !== undefined) {
+    const goes = (step: Step): step is ActivationStep =>
+      step.kind === 'activation' && (instead === undefined || instead.includes(step.op));
+    if (!activationOf(op, attributes) || !steps.some(goes)) return undefined;
+    steps = steps.map((step) => (goes(step) ? { ...step, op, attributes } : step));
+  }
+  if (init === undefined) return steps;
+  if (init === 'critical') return critical(steps);
+  return steps.map((step) => {
+    if (step.kind !== 'linear') return step;
+    const next = activationAfter(steps, step);
+    const variance = init === 'usual' ? { sigmaW2: usualVariance(next?.op, next?.attributes ?? {}, step) } : init(step);
+    return variance ? withVariance(step, variance) : step;
+  });
+}
+
+function withVariance(step: LinearStep, { sigmaW2, sigmaB2 = 0 }: DrawnVariance): LinearStep {
+  return { ...step, sigmaW2, bias: { square: sigmaB2, mean: 0 }, random: true };
+}
+
+/** σ_w² = 1 / q of each layer's input; in a first pass a division by √q stands for the layer. */
+function unitVariance(network: TheoryNetwork): Step[] {
+  const divided = network.steps.map((step): Step => {
+    if (step.kind !== 'linear') return step;
+    const { input, output } = step;
+    const norm = { kind: 'normalization', input, output, op: 'RMSNormalization', over: 'root-mean-square' } as const;
+    return { ...norm, scale: identity, bias: nothing, epsilon: 0 };
+  });
+  const { signals } = evaluate({ ...network, steps: divided });
+  return network.steps.map((step) => {
+    if (step.kind !== 'linear') return step;
+    const { square } = signals.get(step.input) ?? network.input;
+    return withVariance(step, { sigmaW2: 1 / (square * step.inside) });
+  });
 }
 
 /** New weights of these variances, biases zero. */
@@ -74,8 +164,7 @@ function critical(steps: readonly Step[]): Step[] | undefined {
   if (steps.some(({ kind }, i) => kind === 'linear' && !points[i])) return undefined;
   return steps.map((step, i) => {
     if (step.kind !== 'linear') return step;
-    const { sigmaW2, sigmaB2 } = points[i]!;
-    return { ...step, sigmaW2, bias: { square: sigmaB2, mean: 0 }, random: true };
+    return withVariance(step, points[i]!);
   });
 }
 

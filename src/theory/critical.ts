@@ -38,7 +38,7 @@ function findCritical(activation: Activation, sigmaB2: number): Critical | undef
     const { slopeSquare } = momentsOf(activation, 1);
     return slopeSquare > 0 ? { sigmaW2: 1 / slopeSquare, sigmaB2: 0, q: Number.NaN } : undefined;
   }
-  const edge = grid.map((q) => ({ q, ...edgeAt(activation, q) }));
+  const edge = edgeOf(activation);
   if (sigmaB2 > 0) {
     const given = crossing(
       edge,
@@ -65,6 +65,21 @@ function findCritical(activation: Activation, sigmaB2: number): Critical | undef
   );
   if (unbiased === undefined) return undefined;
   return { sigmaW2: edgeAt(activation, unbiased).sigmaW2, sigmaB2: 0, q: unbiased };
+}
+
+interface EdgePoint extends Critical {
+  readonly drift: number;
+}
+
+const edges = new Map<string, readonly EdgePoint[]>();
+
+/** The edge of chaos on the grid. */
+function edgeOf(activation: Activation): readonly EdgePoint[] {
+  const key = JSON.stringify([activation.op, activation.attributes]);
+  const edge = edges.get(key) ?? grid.map((q) => ({ q, ...edgeAt(activation, q) }));
+  if (edges.size >= MOST_KNOWN) edges.clear();
+  edges.set(key, edge);
+  return edge;
 }
 
 /** The point of the edge of chaos whose fixed point is q, and χ∥ − 1, by which variances drift from it. */

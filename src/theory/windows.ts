@@ -48,8 +48,10 @@ export function poolGradient(node: Node, shapeOf: ShapeOf): number | undefined {
     case 'GlobalMaxPool':
     case 'ReduceMax':
       return 1;
-    case 'AveragePool':
-      return 1 / sizeOf(node.attributes.kernel_shape as number[]);
+    case 'AveragePool': {
+      const kernel = node.attributes.kernel_shape as number[] | undefined;
+      return kernel && 1 / sizeOf(kernel);
+    }
     case 'GlobalAveragePool': {
       const image = spatial(shapeOf(node.inputs[0]!));
       return image && 1 / sizeOf(image);
