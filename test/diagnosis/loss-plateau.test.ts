@@ -29,7 +29,7 @@ describe('loss-plateau', () => {
   });
 
   it('is a warning where the steps are too small to tell', async () => {
-    const subject = await afterSteps(classifier({ optimizer: '{sgd: {lr: 0.0000001}}' }), {
+    const subject = await afterSteps(classifier({ optimizer: '{sgd: {lr: 0.00001}}' }), {
       batch: { kind: 'none' },
       steps: 120,
     });
