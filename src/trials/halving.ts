@@ -1,0 +1,57 @@
+import { BASELINE } from './plans.ts';
+import { median } from './statistics.ts';
+import type { TrialResult } from './trial.ts';
+
+/** One round: so many steps for each plan that is left, and how many plans go on. */
+export interface Rung {
+  readonly steps: number;
+  readonly seeds: number;
+  readonly keep: number;
+}
+
+/** Li et al. 2018 (Hyperband): a third goes on, with three times the steps. */
+const RATIO = 3;
+/** Fewer steps than this tell nothing of a training. */
+const FEWEST_STEPS = 20;
+
+/**
+ * Successive halving (Jamieson & Talwalkar 2016) over `plans` candidates beside the baseline: few steps with one seed for
+ * all, then three times the steps for the best third, until `steps` with all seeds for the last.
+ */
+export function planRungs(plans: number, steps: number, seeds: number, finalists = 3): Rung[] {
+  const rungs: Rung[] = [{ steps, seeds, keep: Math.min(plans, finalists) }];
+  let [left, length] = [Math.min(plans, finalists), steps];
+  while (left < plans) {
+    const entering = Math.min(plans, left * RATIO);
+    length = Math.max(Math.min(FEWEST_STEPS, steps), Math.round(length / RATIO));
+    rungs.unshift({ steps: length, seeds: 1, keep: left });
+    left = entering;
+  }
+  return rungs;
+}
+
+/** Steps of training that a schedule costs altogether, the baseline with it. */
+export function costOf(rungs: readonly Rung[], plans: number): number {
+  let [left, total] = [plans, 0];
+  for (const { steps, seeds, keep } of rungs) {
+    total += (left + 1) * seeds * steps;
+    left = Math.min(left, keep);
+  }
+  return total;
+}
+
+/** Plans by the median of their held-out loss over seeds, the best first; the baseline is not among them. */
+export function rankPlans(results: readonly TrialResult[]): string[] {
+  const byPlan = new Map<string, number[]>();
+  for (const result of results) {
+    if (result.plan === BASELINE.id) continue;
+    const loss = result.status === 'done' ? (result.heldOut?.loss ?? lastLoss(result)) : Number.POSITIVE_INFINITY;
+    byPlan.set(result.plan, [...(byPlan.get(result.plan) ?? []), Number.isFinite(loss) ? loss : Number.MAX_VALUE]);
+  }
+  return [...byPlan].sort((a, b) => median(a[1]) - median(b[1])).map(([plan]) => plan);
+}
+
+/** Training loss at the end of a curve, where nothing was held out. */
+function lastLoss({ training }: TrialResult): number {
+  return training.at(-1)?.loss ?? Number.POSITIVE_INFINITY;
+}

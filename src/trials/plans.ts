@@ -1,0 +1,73 @@
+import { effectiveDecades } from '../diagnosis/decay.ts';
+import type { Patient, Remedy, RemedyChange } from '../remedies/remedy.ts';
+import type { Plan } from './trial.ts';
+
+/** A plan with what speaks for it. */
+export interface ProposedPlan extends Plan {
+  readonly titles: readonly string[];
+  /** Why each remedy fits this network. */
+  readonly reasons: readonly string[];
+  readonly changes: RemedyChange;
+}
+
+export const BASELINE: Plan = { id: 'baseline', remedies: [] };
+
+/** What is left of a vanished gradient at this distance from zero passes as well as any: a factor of three. */
+const AS_GOOD = 0.5;
+
+const rank: Record<RemedyChange, number> = { exact: 0, 'changes-training': 1, 'changes-model': 2 };
+
+/** How much a set of remedies changes: by its deepest change, then by their number. */
+export function sizeOfChange(remedies: readonly Remedy[]): number {
+  return Math.max(0, ...remedies.map(({ changes }) => rank[changes])) * 10 + remedies.length;
+}
+
+/**
+ * Plans worth trying, the most promising first: every remedy that fits, alone, and pairs of those whose parts take away
+ * different causes. Ranked by the decades predicted to remain, then by how little they change; what predicts nothing of
+ * the gradient (a learning rate, a pairing of output and loss) stands by its own right, in the order of `remedies`.
+ */
+export function proposePlans(patient: Patient, remedies: readonly Remedy[], most = 12): ProposedPlan[] {
+  const { attribution } = patient.diagnosis;
+  const measured = attribution ? Math.abs(effectiveDecades(attribution.byKind)) : 0;
+  const fitting = remedies.flatMap((remedy) => {
+    const reason = remedy.applies(patient);
+    return reason === undefined ? [] : [{ remedy, reason, predicted: remedy.predict(patient) }];
+  });
+  const planOf = (parts: readonly (typeof fitting)[number][]): ProposedPlan => {
+    const known = parts.flatMap(({ predicted }) => (predicted === undefined ? [] : [predicted]));
+    const best = known.sort((a, b) => Math.abs(a) - Math.abs(b))[0];
+    return {
+      id: parts.map(({ remedy }) => remedy.id).join('+'),
+      remedies: parts.map(({ remedy }) => remedy.id),
+      ...(best !== undefined && { predictedDecades: best }),
+      titles: parts.map(({ remedy }) => remedy.title),
+      reasons: parts.map(({ reason }) => reason),
+      changes: parts.map(({ remedy }) => remedy.changes).reduce((a, b) => (rank[a] >= rank[b] ? a : b)),
+    };
+  };
+  const single = fitting.map((part) => planOf([part]));
+  const pairs = fitting.flatMap((first, i) =>
+    fitting
+      .slice(i + 1)
+      .filter((second) => goTogether(first.remedy, second.remedy))
+      .map((second) => planOf([first, second])),
+  );
+  const sizes = new Map(remedies.map((remedy) => [remedy.id, remedy]));
+  const size = (plan: Plan) => sizeOfChange(plan.remedies.map((id) => sizes.get(id)!));
+  // Steps of half a decade: between predictions closer than that, the smaller change goes first.
+  const left = ({ predictedDecades }: Plan) =>
+    Math.round(Math.abs(predictedDecades ?? Math.min(measured, AS_GOOD)) / AS_GOOD);
+  const ranked = (plans: ProposedPlan[]) => plans.sort((a, b) => left(a) - left(b) || size(a) - size(b));
+  const alone = ranked(single);
+  const together = ranked(pairs);
+  const forPairs = Math.min(together.length, Math.max(Math.floor(most / 3), most - alone.length));
+  return [...alone.slice(0, most - forPairs), ...together.slice(0, forPairs)];
+}
+
+/** Two remedies make a plan where they take away different causes and neither rules the other out. */
+function goTogether(a: Remedy, b: Remedy): boolean {
+  if (a.conflicts.includes(b.id) || b.conflicts.includes(a.id)) return false;
+  if (a.changes === 'changes-training' && b.changes === 'changes-training') return false;
+  return a.removes.length === 0 || b.removes.length === 0 || !a.removes.some((cause) => b.removes.includes(cause));
+}

@@ -1,0 +1,53 @@
+import type { Random } from '../random/random.ts';
+
+/** A mean with its bootstrap interval. */
+export interface Interval {
+  readonly mean: number;
+  readonly low: number;
+  readonly high: number;
+  /** Part of resampled means that lies inside. */
+  readonly level: number;
+}
+
+/** Efron & Tibshirani 1993, section 14.3: two thousand resamples for an interval. */
+const RESAMPLES = 2000;
+const LEVEL = 0.95;
+
+/**
+ * The mean of paired differences with its bootstrap percentile interval. `differences` holds one list per seed, of one
+ * number for each held-out batch: seeds are resampled first, then the batches within each, because batches of one
+ * training are no independent evidence of another. Not finite differences count as the largest finite one of their sign.
+ */
+export function bootstrapMean(differences: readonly (readonly number[])[], random: Random): Interval {
+  const seeds = tamed(differences.filter((list) => list.length > 0));
+  if (seeds.length === 0) return { mean: Number.NaN, low: Number.NaN, high: Number.NaN, level: LEVEL };
+  const meanOf = (list: readonly number[]) => list.reduce((sum, x) => sum + x, 0) / list.length;
+  const mean = meanOf(seeds.map(meanOf));
+  const means = Array.from({ length: RESAMPLES }, () => {
+    let total = 0;
+    for (let i = 0; i < seeds.length; i++) {
+      const list = seeds[random.below(seeds.length)]!;
+      let sum = 0;
+      for (let j = 0; j < list.length; j++) sum += list[random.below(list.length)]!;
+      total += sum / list.length;
+    }
+    return total / seeds.length;
+  }).sort((a, b) => a - b);
+  const at = (part: number) => means[Math.min(means.length - 1, Math.max(0, Math.round(part * (means.length - 1))))]!;
+  return { mean, low: at((1 - LEVEL) / 2), high: at((1 + LEVEL) / 2), level: LEVEL };
+}
+
+/** Infinities (one of the two trainings broke down) as the largest finite difference there is, or 1; NaN as the worse. */
+function tamed(lists: readonly (readonly number[])[]): number[][] {
+  const finite = lists.flat().filter(Number.isFinite);
+  const most = finite.reduce((largest, x) => Math.max(largest, Math.abs(x)), 0) || 1;
+  return lists.map((list) => list.map((x) => (Number.isFinite(x) ? x : x === Number.NEGATIVE_INFINITY ? -most : most)));
+}
+
+/** The middle of some numbers; NaN of none. */
+export function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  if (sorted.length === 0) return Number.NaN;
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+}

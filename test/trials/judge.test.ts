@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest';
+import { createRandom } from '../../src/random/random.ts';
+import { costOf, planRungs, rankPlans } from '../../src/trials/halving.ts';
+import { judgeTrials } from '../../src/trials/judge.ts';
+import { bootstrapMean } from '../../src/trials/statistics.ts';
+import type { TrialResult } from '../../src/trials/trial.ts';
+
+const trial = (plan: string, seed: number, losses: number[], more: Partial<TrialResult> = {}): TrialResult => ({
+  id: `${plan}-${seed}`,
+  plan,
+  seed,
+  steps: 100,
+  status: 'done',
+  training: [{ step: 100, loss: losses[0] ?? 0 }],
+  heldOut: { loss: losses.reduce((a, b) => a + b, 0) / losses.length },
+  heldOutLosses: losses,
+  seconds: 1,
+  ...more,
+});
+const noisy = (seed: number, mean: number, n = 20) => {
+  const random = createRandom(seed).fork(String(mean));
+  return Array.from({ length: n }, () => mean + 0.05 * random.normal());
+};
+const sizes: Record<string, number> = { baseline: 0, init: 1, relu: 21, 'relu+norm': 22 };
+const judge = (results: TrialResult[]) => judgeTrials(results, (plan) => sizes[plan] ?? 99, createRandom(0));
+
+describe('bootstrap intervals', () => {
+  it('cover the true mean of normal differences at about their level', () => {
+    let covered = 0;
+    const repeats = 200;
+    for (let i = 0; i < repeats; i++) {
+      const random = createRandom(i).fork('data');
+      // Seed effects of deviation 0.3 and batch effects of 0.5 around a mean of 1.
+      const lists = Array.from({ length: 12 }, () => {
+        const seedEffect = 0.3 * random.normal();
+        return Array.from({ length: 10 }, () => 1 + seedEffect + 0.5 * random.normal());
+      });
+      const { low, high } = bootstrapMean(lists, random);
+      if (low <= 1 && 1 <= high) covered++;
+    }
+    // Two standard errors of a proportion around 0.95, and the known slight undercoverage of percentile intervals.
+    expect(covered / repeats).toBeGreaterThan(0.88);
+    expect(covered / repeats).toBeLessThanOrEqual(1);
+  });
+
+  it('are the same for the same seed, and hold the mean', () => {
+    const lists = [
+      [1, 2, 3],
+      [2, 4],
+    ];
+    const [a, b] = [bootstrapMean(lists, createRandom(3)), bootstrapMean(lists, createRandom(3))];
+    expect(a).toEqual(b);
+    expect(a.mean).toBeCloseTo(2.5, 12);
+    expect(a.low).toBeLessThanOrEqual(a.mean);
+    expect(a.high).toBeGreaterThanOrEqual(a.mean);
+  });
+
+  it('take trainings that broke down as the worst, and nothing as nothing', () => {
+    expect(bootstrapMean([[Number.NEGATIVE_INFINITY]], createRandom(0)).high).toBeLessThan(0);
+    expect(bootstrapMean([[Number.POSITIVE_INFINITY, 2]], createRandom(0)).mean).toBe(2);
+    expect(bootstrapMean([], createRandom(0)).mean).toBeNaN();
+  });
+});
+
+describe('judging', () => {
+  it('names the smallest change among those that cannot be told from the best', () => {
+    const results = [0, 1, 2].flatMap((seed) => [
+      trial('baseline', seed, noisy(seed, 2.3)),
+      trial('relu', seed, noisy(seed, 0.3)),
+      trial('relu+norm', seed, noisy(seed + 10, 0.295)),
+      trial('init', seed, noisy(seed, 2.29)),
+    ]);
+    const ranking = judge(results);
+    expect(ranking).toMatchObject({ outcome: 'improved', winner: 'relu' });
+    expect(ranking.judgements[0]!.heldOutLoss).toBeLessThan(0.31);
+    expect(ranking.judgements.find(({ plan }) => plan === 'init')!.againstBaseline!.mean).toBeCloseTo(-0.01, 1);
+  });
+
+  it('prefers what is better beyond chance, though it changes more', () => {
+    const results = [0, 1, 2].flatMap((seed) => [
+      trial('baseline', seed, noisy(seed, 2.3)),
+      trial('init', seed, noisy(seed, 1.5)),
+      trial('relu', seed, noisy(seed, 0.3)),
+    ]);
+    expect(judge(results).winner).toBe('relu');
+  });
+
+  it('says when nothing helps, and when a gain is too small to be worth a change', () => {
+    const same = [0, 1, 2].flatMap((seed) => [
+      trial('baseline', seed, noisy(seed, 0.3)),
+      trial('relu', seed, noisy(seed + 5, 0.3)),
+    ]);
+    expect(judge(same)).toMatchObject({ outcome: 'nothing-helps' });
+    const tiny = [0, 1, 2].flatMap((seed) => [
+      trial('baseline', seed, Array(20).fill(0.3)),
+      trial('relu', seed, Array(20).fill(0.299)),
+    ]);
+    expect(judge(tiny)).toMatchObject({ outcome: 'nothing-helps' });
+    expect(judge(tiny).winner).toBeUndefined();
+  });
+
+  it('lets a plan win over a baseline whose training breaks down, and none that breaks down itself', () => {
+    const fault = { status: 'fault' as const, heldOut: undefined, heldOutLosses: undefined };
+    const rescued = [0, 1].flatMap((seed) => [
+      trial('baseline', seed, [], fault),
+      trial('init', seed, noisy(seed, 0.4)),
+      trial('relu', seed, [], fault),
+    ]);
+    expect(judge(rescued)).toMatchObject({ outcome: 'improved', winner: 'init' });
+    const lost = [0, 1].flatMap((seed) => [trial('baseline', seed, noisy(seed, 2)), trial('relu', seed, [], fault)]);
+    expect(judge(lost)).toMatchObject({ outcome: 'nothing-helps' });
+  });
+
+  it('does not conclude without a baseline or without candidates', () => {
+    expect(judge([trial('relu', 0, [1])])).toMatchObject({ outcome: 'too-little-evidence' });
+    expect(judge([trial('baseline', 0, [1])])).toMatchObject({ outcome: 'too-little-evidence' });
+    expect(judge([])).toMatchObject({ outcome: 'too-little-evidence', judgements: [] });
+    const failed = trial('relu', 0, [], { status: 'failed', error: 'lost' });
+    expect(judge([trial('baseline', 0, [1]), failed])).toMatchObject({ outcome: 'too-little-evidence' });
+  });
+});
+
+describe('successive halving', () => {
+  it('gives a third of the plans three times the steps, and the last ones every seed', () => {
+    expect(planRungs(27, 900, 3)).toEqual([
+      { steps: 100, seeds: 1, keep: 9 },
+      { steps: 300, seeds: 1, keep: 3 },
+      { steps: 900, seeds: 3, keep: 3 },
+    ]);
+    expect(planRungs(2, 500, 3)).toEqual([{ steps: 500, seeds: 3, keep: 2 }]);
+    // 28 · 100 + 10 · 300 + 4 · 3 · 900
+    expect(costOf(planRungs(27, 900, 3), 27)).toBe(2800 + 3000 + 10_800);
+  });
+
+  it('ranks by held-out loss, broken trainings last', () => {
+    const results = [
+      trial('baseline', 0, [0.1]),
+      trial('a', 0, [0.5]),
+      trial('b', 0, [0.2]),
+      trial('c', 0, [], { status: 'fault', heldOut: undefined }),
+    ];
+    expect(rankPlans(results)).toEqual(['b', 'a', 'c']);
+  });
+});
