@@ -1,32 +1,9 @@
 // The labelled corpus: networks that are healthy or sick by construction, as specs. Nothing here is measured; label.mjs
 // trains each one, and only those whose training confirms the construction are scored.
 import { createHash } from 'node:crypto';
+import { optimizers, usualInit } from './usual.mjs';
 
-/** Optimizers in turn, so that no family is tied to one. */
-const optimizers = [
-  { name: 'sgd', lr: 0.1 },
-  { name: 'momentum', lr: 0.02 },
-  { name: 'adam', lr: 0.001 },
-];
 const he = 'he-normal';
-/** The initialization each activation is used with. */
-const usual = {
-  relu: he,
-  'leaky-relu': he,
-  elu: he,
-  gelu: he,
-  silu: he,
-  mish: he,
-  prelu: he,
-  selu: 'lecun-normal',
-  tanh: 'glorot-uniform',
-  softsign: 'glorot-uniform',
-  sigmoid: 'glorot-uniform',
-  'hard-sigmoid': 'glorot-uniform',
-  celu: he,
-  'hard-swish': he,
-};
-
 const networks = [];
 let turn = 0;
 
@@ -45,129 +22,15 @@ function add(family, intended, name, design, options = {}) {
   });
 }
 
-/** Layers with what stands around them, from a design: also with one property changed, to see whether that restores it. */
-export function specOf({ design, optimizer, id }) {
-  const build = { dense, conv, residual, recurrent, transformer }[design.family];
-  return {
-    name: id.replaceAll(/[^\w-]/g, '-'),
-    ...build(design),
-    loss: design.loss ?? 'cross-entropy',
-    optimizer: { [optimizer.name]: optimizer.lr },
-    seed: design.seed ?? 0,
-  };
-}
-
-const normOf = (norm) => (norm ? [norm] : []);
-const biasOf = (design) => (design.bias === undefined ? {} : { bias: design.bias });
-
-function dense(design) {
-  const { depth, width = 64, activation, norm, init, last, skip } = design;
-  const unit = [
-    { dense: { units: width, ...biasOf(design) } },
-    ...normOf(norm),
-    ...(activation === 'linear' ? [] : [activation]),
-  ];
-  const hidden = skip
-    ? [
-        { dense: { units: width } },
-        ...(activation === 'linear' ? [] : [activation]),
-        { repeat: { times: Math.max(1, Math.floor((depth - 1) / 2)), layers: [{ residual: [...unit, ...unit] }] } },
-      ]
-    : [{ repeat: { times: depth, layers: unit } }];
-  return {
-    input: 784,
-    layers: [...hidden, { dense: { units: 10, name: 'out', ...(last === undefined ? {} : { init: last }) } }],
-    init,
-  };
-}
-
-function conv(design) {
-  const { depth, width = 8, activation, norm, init, last } = design;
-  const unit = (stride) => [
-    { conv2d: { filters: width, padding: 'same', stride, ...biasOf(design) } },
-    ...normOf(norm),
-    activation,
-  ];
-  return {
-    input: [1, 28, 28],
-    layers: [
-      ...unit(2),
-      ...unit(2),
-      { repeat: { times: depth - 2, layers: unit(1) } },
-      'flatten',
-      { dense: { units: 10, name: 'out', ...(last === undefined ? {} : { init: last }) } },
-    ],
-    init,
-  };
-}
-
-function residual(design) {
-  const { depth, width = 8, activation, norm, init, skip = true, zeroBranch } = design;
-  const body = [
-    { conv2d: { filters: width, padding: 'same' } },
-    ...normOf(norm),
-    activation,
-    { conv2d: { filters: width, padding: 'same', ...(zeroBranch ? { init: 'zeros' } : {}) } },
-    ...normOf(norm),
-  ];
-  return {
-    input: [1, 28, 28],
-    layers: [
-      { conv2d: { filters: width, padding: 'same', stride: 4 } },
-      ...normOf(norm),
-      activation,
-      skip
-        ? { repeat: { times: depth, layers: [{ residual: { layers: body, activation } }] } }
-        : { repeat: { times: depth, layers: [...body, activation] } },
-      'flatten',
-      { dense: { units: 10, name: 'out' } },
-    ],
-    init,
-  };
-}
-
-function recurrent(design) {
-  const { cell, width = 32, steps, activation, task, init, recurrentInit, stack = 1 } = design;
-  const options = {
-    units: width,
-    ...(activation ? { activation } : {}),
-    ...(init ? { init } : {}),
-    ...(recurrentInit ? { 'recurrent-init': recurrentInit } : {}),
-  };
-  const layers = Array.from({ length: stack }, (_, i) => ({ [cell]: { ...options, sequence: i < stack - 1 } }));
-  return {
-    input: task === 'adding' ? [steps, 2] : [28, 28],
-    layers: [...layers, { dense: { units: task === 'adding' ? 1 : 10, name: 'out' } }],
-  };
-}
-
-function transformer(design) {
-  const { depth, width = 32, norm, init, activation = 'gelu' } = design;
-  return {
-    input: [28, 28],
-    layers: [
-      { dense: { units: width } },
-      'positional-embedding',
-      {
-        'transformer-encoder': { heads: 4, 'feed-forward': 2 * width, activation, norm, repeat: depth },
-      },
-      ...(norm === 'pre' ? ['layer-norm'] : []),
-      'mean-pool',
-      { dense: { units: 10, name: 'out' } },
-    ],
-    ...(init ? { init } : {}),
-  };
-}
-
 function denseFamily() {
   const smooth = ['relu', 'leaky-relu', 'elu', 'gelu', 'silu', 'mish', 'selu', 'prelu', 'celu', 'hard-swish'];
   for (const activation of smooth) {
     for (const depth of [2, 5]) {
-      add('dense', 'healthy', `${activation}-${depth}`, { activation, depth, init: usual[activation] });
+      add('dense', 'healthy', `${activation}-${depth}`, { activation, depth, init: usualInit[activation] });
     }
   }
   for (const activation of ['relu', 'leaky-relu', 'elu', 'selu', 'gelu']) {
-    const init = usual[activation];
+    const init = usualInit[activation];
     add('dense', 'healthy', `${activation}-10`, { activation, depth: 10, init });
     add('dense', 'healthy', `${activation}-10-wide`, { activation, depth: 10, width: 128, init });
   }
@@ -183,7 +46,7 @@ function denseFamily() {
       'dense',
       'healthy',
       `${activation}-${depth}-adam`,
-      { activation, depth, init: usual[activation] },
+      { activation, depth, init: usualInit[activation] },
       { optimizer: optimizers[2] },
     );
   }
@@ -215,7 +78,7 @@ function denseFamily() {
     ['layer-norm', 'gelu', 10],
     ['batch-norm', 'gelu', 8],
   ]) {
-    add('dense', 'healthy', `${activation}-${depth}-${norm}`, { activation, depth, norm, init: usual[activation] });
+    add('dense', 'healthy', `${activation}-${depth}-${norm}`, { activation, depth, norm, init: usualInit[activation] });
   }
   for (const [activation, depth] of [
     ['relu', 11],
@@ -229,13 +92,13 @@ function denseFamily() {
     add('dense', 'healthy', `${activation}-4-zero-last`, {
       activation,
       depth: 4,
-      init: usual[activation],
+      init: usualInit[activation],
       last: 'zeros',
     });
     add('dense', 'healthy', `${activation}-3-small-last`, {
       activation,
       depth: 3,
-      init: usual[activation],
+      init: usualInit[activation],
       last: { normal: 0.001 },
     });
     add('dense', 'healthy', `${activation}-3-pytorch`, { activation, depth: 3, init: 'pytorch-default' });
@@ -333,7 +196,7 @@ function denseFamily() {
       'dense',
       'learning rate too large',
       `${activation}-${depth}-${optimizer.name}-${optimizer.lr}`,
-      { activation, depth, init: usual[activation] },
+      { activation, depth, init: usualInit[activation] },
       { optimizer },
     );
   }
@@ -347,7 +210,7 @@ function denseFamily() {
       'dense',
       'learning rate too small',
       `${activation}-${depth}-${optimizer.name}-${optimizer.lr}`,
-      { activation, depth, init: usual[activation] },
+      { activation, depth, init: usualInit[activation] },
       { optimizer },
     );
   }
@@ -357,11 +220,11 @@ function convFamily() {
   const steps = 500;
   for (const activation of ['relu', 'leaky-relu', 'gelu', 'elu', 'silu', 'tanh']) {
     for (const depth of [3, 5]) {
-      add('conv', 'healthy', `${activation}-${depth}`, { activation, depth, init: usual[activation] }, { steps });
+      add('conv', 'healthy', `${activation}-${depth}`, { activation, depth, init: usualInit[activation] }, { steps });
     }
   }
   for (const activation of ['relu', 'elu']) {
-    add('conv', 'healthy', `${activation}-8`, { activation, depth: 8, init: usual[activation] }, { steps });
+    add('conv', 'healthy', `${activation}-8`, { activation, depth: 8, init: usualInit[activation] }, { steps });
   }
   for (const [activation, depth, norm] of [
     ['relu', 6, 'batch-norm'],
@@ -372,7 +235,7 @@ function convFamily() {
     ['relu', 6, { 'layer-norm': { axis: 0 } }],
   ]) {
     const label = typeof norm === 'string' ? norm : 'layer-norm';
-    const design = { activation, depth, norm, init: usual[activation] };
+    const design = { activation, depth, norm, init: usualInit[activation] };
     add('conv', 'healthy', `${activation}-${depth}-${label}`, design, { steps });
   }
   add(
@@ -449,7 +312,7 @@ function residualFamily() {
     ['tanh', 6],
     ['gelu', 8],
   ]) {
-    const design = { activation, depth, zeroBranch: true, init: usual[activation] };
+    const design = { activation, depth, zeroBranch: true, init: usualInit[activation] };
     add('residual', 'healthy', `${activation}-${depth}-zero-branch`, design, { steps });
   }
   for (const [activation, depth, std] of [

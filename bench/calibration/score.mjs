@@ -1,6 +1,6 @@
 // What diagnosis says of each network of the corpus, at step 0 and after ten steps, beside what training showed.
 import { diagnose, nodeRuntime } from '../../dist/node.js';
-import { specOf } from './corpus.mjs';
+import { specOf } from './designs.mjs';
 import { modelOf } from './label.mjs';
 
 const runtime = nodeRuntime({ threads: 2 });

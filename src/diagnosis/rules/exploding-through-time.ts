@@ -30,7 +30,7 @@ export const explodingThroughTime: DiagnosisRule = {
       { name: 'warning, decades', value: WARNING_DECADES, source: 'a hundredfold gradient at the first step' },
     ],
     severity: 'An error from 10^3 on, a warning from 10^2.',
-    remedies: ['clip-gradient-norm', 'use-orthogonal-recurrence', 'use-lstm'],
+    remedies: ['use-orthogonal-recurrence', 'clip-gradient-norm', 'use-lstm'],
     references: ['Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks'],
   },
   check({ profile }: Case): Finding[] {
@@ -57,7 +57,7 @@ export const explodingThroughTime: DiagnosisRule = {
             warningThreshold: WARNING_DECADES,
           },
           causes: causesThroughTime(flow),
-          remedies: hints('clip-gradient-norm', 'use-orthogonal-recurrence', 'use-lstm'),
+          remedies: hints('use-orthogonal-recurrence', 'clip-gradient-norm', 'use-lstm'),
         },
       ];
     });
