@@ -83,7 +83,8 @@ export async function openTrainingData(
     count: (split) => parts[split].length,
     async *batches({ batch, split = 'training', epoch = 0, skip = 0 }) {
       const chosen = parts[split].slice();
-      if (split === 'training') createRandom(seed).fork(`epoch ${epoch}`).shuffle(chosen);
+      // Without a target labels are made up by position: rows that kept no place would change theirs every epoch.
+      if (split === 'training' && whole.target) createRandom(seed).fork(`epoch ${epoch}`).shuffle(chosen);
       for (let at = skip * batch; at < chosen.length; at += batch) {
         const some = chosen.subarray(at, at + batch);
         if (some.length < batch && (fixed || split === 'training')) return;
