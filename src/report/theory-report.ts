@@ -34,7 +34,9 @@ export function renderTheory({ model, theory, notes }: TheorySubject, options: T
   page.gap();
   if (theory.applies === 'not') page.text('Mean-field theory does not apply to this network.', bold);
   else sayPrediction(page, theory);
-  for (const reason of theory.reasons) page.field('', reason, dim);
+  theory.reasons.forEach((reason, i) => {
+    page.field(i === 0 ? 'limits' : '', reason, dim);
+  });
   if (theory.layers.length > 0) {
     page.gap();
     drawTable(page, theory.layers);

@@ -20,7 +20,7 @@ const examples = `
 Examples:
   gradient-doctor theory network.yaml
   gradient-doctor theory model.onnx --format json
-  gradient-doctor theory network.yaml --init he         what if they were drawn so
+  gradient-doctor theory network.yaml --init he       what if drawn so
 
 Exit code: 0 done, 2 unusable input or usage.`;
 
