@@ -4,7 +4,7 @@ import { UserError } from '../graph/errors.ts';
 import type { Binding, Model } from '../graph/graph.ts';
 import type { Theory } from '../theory/theory.ts';
 import type { Clipping } from '../training/clipping.ts';
-import type { LossKind } from '../training/losses.ts';
+import type { LossPlan } from '../training/losses.ts';
 import type { OptimizerChoice } from '../training/optimizers/index.ts';
 import type { ScheduleChoice } from '../training/schedule-choice.ts';
 
@@ -17,7 +17,7 @@ export interface TrainingSetup {
   readonly learningRate: number;
   readonly schedule?: ScheduleChoice;
   readonly clipping?: Clipping;
-  readonly loss: LossKind;
+  readonly loss: LossPlan['kind'];
   /** The output the loss reads. */
   readonly output: string;
   readonly batch: number;

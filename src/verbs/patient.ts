@@ -1,0 +1,120 @@
+import { type BatchRequest, type DigitLoader, makeBatch } from '../data/index.ts';
+import { isFloat } from '../graph/data-type.ts';
+import type { Model } from '../graph/graph.ts';
+import { sizeOf, type Tensor, toFloat64 } from '../graph/tensor.ts';
+import type { InputStatistics, Patient, PatientTools } from '../remedies/remedy.ts';
+import type { ReportSubject } from '../report/subject.ts';
+import { bindShapes } from '../runtime/bind.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { type LossKind, planLoss } from '../training/losses.ts';
+import type { OptimizerChoice } from '../training/optimizers/index.ts';
+import { diagnose } from './diagnose.ts';
+import { lossKindOf, vocabularies } from './model-hints.ts';
+import { prepareForTraining } from './prepare.ts';
+import { keepRunnable } from './runnable.ts';
+
+export interface PatientOptions {
+  readonly runtime: Runtime;
+  readonly batch?: BatchRequest;
+  readonly size?: number;
+  readonly loss?: LossKind | 'auto';
+  readonly output?: string;
+  readonly optimizer?: OptimizerChoice;
+  readonly learningRate?: number;
+  readonly seed: number;
+  readonly loadDigits?: DigitLoader;
+  readonly tools?: (model: Model) => PatientTools;
+  readonly onProgress?: (message: string) => void;
+}
+
+/** The optimizer a network is trained with where nothing says another: the tool's own default for training. */
+const DEFAULT_OPTIMIZER = 'adam';
+const BATCH = 64;
+
+/**
+ * Diagnoses a network on one batch and gathers what remedies need to know of it.
+ * Throws UserError for an unusable model, data or options.
+ */
+export async function examinePatient(
+  given: Model,
+  options: PatientOptions,
+): Promise<{ patient: Patient; report: ReportSubject }> {
+  const { runtime, seed } = options;
+  const { model } = prepareForTraining(keepRunnable(given, options.output).model);
+  const own = given.training?.optimizer;
+  const optimizer = options.optimizer ?? own ?? { name: DEFAULT_OPTIMIZER };
+  const report = await diagnose(model, {
+    ...options,
+    optimizer: optimizer.name,
+    learningRate: options.learningRate ?? (optimizer.options?.lr as number | undefined),
+    size: options.size ?? given.training?.batch ?? BATCH,
+  });
+  const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
+  const size = report.probe.batch.size;
+  const batch = await makeBatch(options.batch ?? { kind: 'none' }, inputs, {
+    size,
+    seed,
+    output: model.graph.outputs[0],
+    vocabulary: vocabularies(model, inputs),
+    loadDigits: options.loadDigits,
+  });
+  const { graph, binding } = await bindShapes(runtime, model, batch.inputs);
+  const plan = planLoss(graph, binding, {
+    kind: lossKindOf(model, options.loss),
+    output: options.output,
+    target: batch.target,
+  });
+  const { lr: _, ...rest } = optimizer.options ?? {};
+  return {
+    report,
+    patient: {
+      design: {
+        model,
+        training: {
+          optimizer: { name: optimizer.name, options: rest },
+          learningRate: report.probe.update.learningRate,
+          loss: plan.kind,
+          output: plan.output,
+          batch: size,
+        },
+      },
+      profile: report.profile,
+      diagnosis: report.diagnosis,
+      ...(report.theory && { theory: report.theory }),
+      binding,
+      inputs: statisticsOf(batch.inputs),
+      seed,
+      ...(options.tools && { tools: options.tools(model) }),
+    },
+  };
+}
+
+/** Mean and deviation per channel of images [N, C, …], per feature of all else. */
+function statisticsOf(inputs: ReadonlyMap<string, Tensor>): Map<string, InputStatistics> {
+  const found = new Map<string, InputStatistics>();
+  for (const [name, tensor] of inputs) {
+    const { dims } = tensor;
+    if (!isFloat(tensor.type) || dims.length < 2) continue;
+    const axis = dims.length >= 4 ? 1 : dims.length - 1;
+    const inner = sizeOf(dims.slice(axis + 1));
+    const features = dims[axis]!;
+    const [sum, squares, count] = [0, 0, 0].map(() => new Float64Array(features)) as [
+      Float64Array,
+      Float64Array,
+      Float64Array,
+    ];
+    toFloat64(tensor).forEach((x, i) => {
+      const feature = Math.floor(i / inner) % features;
+      if (!Number.isFinite(x)) return;
+      sum[feature]! += x;
+      squares[feature]! += x * x;
+      count[feature]!++;
+    });
+    const mean = Array.from(sum, (total, i) => total / Math.max(1, count[i]!));
+    const deviation = Array.from(squares, (total, i) => {
+      return Math.sqrt(Math.max(0, total / Math.max(1, count[i]!) - mean[i]! ** 2));
+    });
+    found.set(name, { axis, mean, deviation });
+  }
+  return found;
+}
