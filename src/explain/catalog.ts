@@ -8,7 +8,8 @@ import { activationTexts } from './topics/activations.ts';
 import { conceptTexts } from './topics/concepts.ts';
 import { initializerTexts } from './topics/initializers.ts';
 import { optimizerTexts } from './topics/optimizers.ts';
-import { type RemedyText, remedyTexts } from './topics/remedies.ts';
+import { remedyTexts } from './topics/remedies.ts';
+import type { RemedyText } from './topics/remedy-text.ts';
 
 /** What the texts of all families have. */
 type Text = Pick<Topic, 'title' | 'what' | 'formulas' | 'references'> & {
@@ -52,7 +53,7 @@ const ruleAliases: Readonly<Record<string, readonly string[]>> = {
 };
 
 function ruleTopic({ id, summary, about }: DiagnosisRule): Topic {
-  const title = id[0]!.toUpperCase() + id.slice(1).replaceAll('-', ' ');
+  const title = id === 'non-finite' ? 'Non-finite numbers' : id[0]!.toUpperCase() + id.slice(1).replaceAll('-', ' ');
   const aliases = ruleAliases[id] ?? [];
   const text = about
     ? {

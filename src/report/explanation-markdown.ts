@@ -5,6 +5,8 @@ import { drawPlot } from './plot.ts';
 import { showCell } from './table.ts';
 
 const WIDTH = 76;
+/** Marks of what was computed: a page without these parts is the same on every machine. */
+export const COMPUTED = { begin: '<!-- computed -->', end: '<!-- end of computed -->' };
 
 /** An explanation in Markdown; plots are drawn in blocks of code. */
 export function renderExplanationMarkdown(explanation: Explanation): string {
@@ -50,7 +52,7 @@ function topicLines({ topic, example }: ExplainedTopic, heading: string): string
     ...(topic.facts.length > 0
       ? [topic.facts.map(({ label, text }) => `- ${label}: ${escapeMarkdown(text)}`).join('\n')]
       : []),
-    ...(example ? exampleLines(example) : []),
+    ...(example ? [COMPUTED.begin, ...exampleLines(example), COMPUTED.end] : []),
     ...(topic.references.length > 0
       ? [`References:\n\n${topic.references.map((text) => `- ${escapeMarkdown(text)}`).join('\n')}`]
       : []),

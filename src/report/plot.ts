@@ -1,5 +1,5 @@
 import type { Plot, Series } from './explanation.ts';
-import { clean, padTo, widthOf } from './text.ts';
+import { clean, padTo, widthOf, wrap } from './text.ts';
 
 export interface PlotOptions {
   /** Cells in all, axis labels included. */
@@ -12,6 +12,8 @@ export interface PlotOptions {
 const markers = { unicode: ['●', '○', '◆', '◇', '×', '+'], ascii: ['*', 'o', '+', 'x', '#', '%'] };
 const eighths = ' ▁▂▃▄▅▆▇█';
 const LARGEST_WIDTH = 72;
+/** Beyond it differences overflow. */
+const LARGEST = 1e300;
 
 /**
  * Draws a plot as lines of text with numbered axes, at most `width` cells wide and `rows` + 3 lines high. A single line
@@ -23,12 +25,13 @@ export function drawPlot(plot: Plot, { width, unicode, rows = 12 }: PlotOptions)
   if (points.length === 0) return ['(nothing finite to draw)'];
   const height = plot.logarithmic ? Math.min(rows, 12) : rows;
   const ys = points.map(([, y]) => y);
-  const y = niceScale(least(plot.kind === 'bars' ? [0, ...ys] : ys), most(ys), height / 2.5, plot.logarithmic === true);
-  const x = { low: least(points.map(([at]) => at)), high: most(points.map(([at]) => at)) };
-  if (x.low === x.high) {
-    x.low -= 0.5;
-    x.high += 0.5;
-  }
+  const y = niceScale(
+    least(plot.kind === 'bars' ? [0, ...ys] : ys),
+    most(ys),
+    height / (plot.logarithmic ? 2 : 2.5),
+    plot.logarithmic === true,
+  );
+  const x = apart(least(points.map(([at]) => at)), most(points.map(([at]) => at)));
   const labels = y.ticks.map((tick) => (plot.logarithmic ? `1e${Number(tick.toFixed(1))}` : showTick(tick, y.step)));
   const gutter = most(labels.map((label) => label.length)) + 1;
   const cells = Math.max(10, Math.min(width, LARGEST_WIDTH) - gutter - 1);
@@ -50,11 +53,11 @@ export function drawPlot(plot: Plot, { width, unicode, rows = 12 }: PlotOptions)
   const { ruler, numbers } = xAxis(x, cells, floor!, mark!);
   const pad = ' '.repeat(gutter);
   return [
-    clean(legendOf(plot, unicode), unicode),
+    ...wrap(clean(legendOf(plot, unicode), unicode), width),
     ...lines,
     pad + corner + ruler,
     `${pad} ${numbers}`.trimEnd(),
-    `${pad} ${clean(plot.x, unicode)}`,
+    ...wrap(clean(plot.x, unicode), width - gutter - 1).map((line) => `${pad} ${line}`),
   ];
 }
 
@@ -178,7 +181,7 @@ interface Points {
 function finitePoints({ x, y }: Series, logarithmic: boolean): Points {
   const pairs = x
     .map((at, i) => [at, logarithmic ? Math.log10(y[i]!) : y[i]!] as const)
-    .filter((pair) => pair.every(Number.isFinite))
+    .filter((pair) => pair.every((value) => Math.abs(value) < LARGEST))
     .sort((a, b) => a[0] - b[0]);
   return { x: pairs.map(([at]) => at), y: pairs.map(([, value]) => value) };
 }
@@ -196,10 +199,18 @@ function niceTicks(low: number, high: number, count: number, whole = false): { t
 
 /** Limits that are round numbers, and the ticks between. */
 function niceScale(low: number, high: number, count: number, whole: boolean) {
-  const [from, to] = high - low < 1e-12 * Math.max(1, Math.abs(high)) ? [low - 0.5, high + 0.5] : [low, high];
-  const { step } = niceTicks(from, to, count, whole);
-  const limits = { low: Math.floor(from / step + 1e-9) * step, high: Math.ceil(to / step - 1e-9) * step };
+  const range = apart(low, high);
+  const { step } = niceTicks(range.low, range.high, count, whole);
+  const limits = { low: Math.floor(range.low / step + 1e-9) * step, high: Math.ceil(range.high / step - 1e-9) * step };
   return { ...limits, ...niceTicks(limits.low, limits.high, (limits.high - limits.low) / step, whole) };
+}
+
+/** Two limits, moved apart where rounding would leave nothing between them. */
+function apart(low: number, high: number): { low: number; high: number } {
+  const least = 1e-9 * Math.max(Math.abs(low), Math.abs(high));
+  if (high - low > least && high > low) return { low, high };
+  const margin = Math.max(0.5, least);
+  return { low: low - margin, high: high + margin };
 }
 
 /** A tick with as many digits as its step needs. */

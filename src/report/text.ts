@@ -10,7 +10,7 @@ const ascii: ReadonlyMap<string, string> = new Map(
     "σ=sigma χ=chi φ=phi δ=delta Δ=delta ∂=d ξ=xi ε=eps η=lr π=pi Π=prod Σ=sum μ=mu ′=' ’=' ‘=' “=\" ”=\" ‖=|| ·=* " +
     '×=x −=- –=- —=- …=... →=-> ←=<- ≤=<= ≥=>= ≈=~ ≠=!= ∞=inf √=sqrt ⟨=< ⟩=> ±=+/- ½=1/2 ⁻=^- ¹=1 ²=^2 ³=^3 ₀=0 ' +
     '₁=1 ₂=2 ✗=x ✓=ok ⋮=: Φ=Phi α=alpha β=beta γ=gamma λ=lambda ρ=rho τ=tau ℓ=l ' +
-    '⊙=o ∼=~ ⇒==> ⌊=floor( ⌋=) ⁿ=^n ᵗ=^t ᵀ=^T ₜ=_t ₖ=_k ₗ=_l ₙ=_n ᵢ=_i ⱼ=_j ₊=+ ₋=- ᶻ=^z ê=e é=e ö=o'
+    '⊙=o ∼=~ ⇒==> ⌊=floor( ⌋=) ⁿ=^n ᵗ=^t ᵀ=^T ₜ=_t ₖ=_k ₗ=_l ₙ=_n ᵢ=_i ⱼ=_j ₊=+ ₋=- ᶻ=^z ê=e é=e ö=o ü=u ä=a ⁰=^0'
   )
     .split(' ')
     .map((pair) => [pair[0]!, pair.slice(2)]),

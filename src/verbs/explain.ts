@@ -1,6 +1,7 @@
 import type { RuleId } from '../diagnosis/finding.ts';
 import type { RemedyId } from '../diagnosis/remedy-hints.ts';
 import { topics as allTopics, findTopic } from '../explain/catalog.ts';
+import { activationTexts } from '../explain/topics/activations.ts';
 import { UsageError } from '../graph/errors.ts';
 import { parseInitialization } from '../random/parse-initialization.ts';
 import type { Example, Explanation, Topic } from '../report/explanation.ts';
@@ -45,7 +46,7 @@ export async function explain(names: readonly string[], options: ExplainOptions)
   }
   if (!examples) return { topics: found.map((topic) => ({ topic })) };
   const compare = comparisons[found[0]!.family];
-  if (found.length > 1 && compare && found.every(({ family }) => family === found[0]!.family)) {
+  if (compare && found.every(({ family }) => family === found[0]!.family) && comparable(found) > 1) {
     const comparison = await compare(
       runtime,
       found.map(({ id }) => id),
@@ -64,6 +65,11 @@ const comparisons: Partial<Record<Topic['family'], (runtime: Runtime, ids: reado
   initializer: compareInitializers,
   optimizer: compareOptimizers,
 };
+
+/** Topics that have something to compare: softmax acts on no unit alone. */
+function comparable(found: readonly Topic[]): number {
+  return found.filter(({ family, id }) => family !== 'activation' || activationTexts[id]!.elementwise).length;
+}
 
 /** Remedies whose example is no comparison of two diagnoses. */
 const trainingExamples: Partial<Record<RemedyId, (runtime: Runtime) => Promise<Example>>> = {

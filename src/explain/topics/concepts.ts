@@ -106,7 +106,7 @@ export const conceptTexts: Readonly<Record<string, ConceptText>> = {
     ],
     formulas: [
       {
-        text: '‖(Wᵀ)ⁿ δ‖ ≤ sⁿ · ‖δ‖',
+        text: '‖(Wᵀ)ⁿ · δ‖ ≤ sⁿ · ‖δ‖',
         symbols: {
           W: 'the weight matrix',
           Wᵀ: 'its transpose',

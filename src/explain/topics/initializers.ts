@@ -35,7 +35,7 @@ const lecun = [
 ];
 
 /** The initialization schemes of a network spec, by their name there. */
-export const initializerTexts: Readonly<Record<Initialization['scheme'], InitializerText>> = {
+export const initializerTexts: Readonly<Record<Initialization['scheme'] | 'lsuv' | 'fixup', InitializerText>> = {
   'glorot-uniform': {
     title: 'Glorot (Xavier) initialization, uniform',
     aliases: ['glorot', 'xavier', 'xavier-uniform'],
@@ -145,7 +145,7 @@ export const initializerTexts: Readonly<Record<Initialization['scheme'], Initial
     ],
     formulas: [
       {
-        text: 'WᵀW = gain² · I',
+        text: 'Wᵀ · W = gain² · I',
         symbols: {
           W: 'the weight matrix, columns no more than rows',
           Wᵀ: 'its transpose',
@@ -267,5 +267,44 @@ export const initializerTexts: Readonly<Record<Initialization['scheme'], Initial
     formulas: [{ text: 'w = 1', symbols: { w: 'every weight' } }],
     references: ['Ioffe & Szegedy 2015, Batch normalization (ICML)'],
     see: ['constant', 'symmetric-initialization'],
+  },
+  lsuv: {
+    title: 'Layer-sequential unit variance',
+    summary: 'orthogonal weights, then each layer scaled until its output has variance 1 on real data',
+    what: [
+      'Measures instead of assuming: layer by layer, from the input on, the output on a batch is measured and the weights are divided by its deviation. It suits any activation, also where no formula is known. Of a whole model, on a batch: `--init lsuv`.',
+    ],
+    formulas: [
+      {
+        text: 'W ← W / √Var(W · x)',
+        symbols: {
+          W: 'the weights, orthogonal at first',
+          x: 'what the layer reads on a batch',
+          Var: 'the variance over batch and units',
+        },
+      },
+    ],
+    references: ['Mishkin & Matas 2016, All you need is a good init (ICLR), algorithm 1'],
+    see: ['orthogonal', 'use-critical-init'],
+  },
+  fixup: {
+    title: 'Fixup',
+    summary: 'residual networks without normalization: each branch starts at zero, its layers scaled down by depth',
+    what: [
+      'In a residual network without normalization the signal grows with every branch that is added. Fixup starts the last layer of each branch at zero, scales the others by L^(−1/(2m−2)), and starts the classifier at zero: the first updates are then as large as they should be whatever the depth. Of a whole model: `--init fixup`.',
+    ],
+    formulas: [
+      {
+        text: 'std(w) = L^(−1/(2m−2)) · √(2 / fan_in)',
+        symbols: {
+          'std(w)': 'deviation of a weight in a branch, its last layer excepted',
+          L: 'number of residual branches',
+          m: 'layers in a branch',
+          ...FAN_IN,
+        },
+      },
+    ],
+    references: ['Zhang, Dauphin & Ma 2019, Fixup initialization (ICLR), section 3'],
+    see: ['add-residual', 'he-normal', 'zeros'],
   },
 };

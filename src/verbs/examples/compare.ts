@@ -88,7 +88,7 @@ export const quantities = {
   decades: {
     name: 'decades, output to first layer',
     as: 'decades',
-    of: ({ diagnosis }) => diagnosis.attribution?.totalDecades ?? Number.NaN,
+    of: ({ diagnosis, steps }) => (steps?.after ?? diagnosis).attribution?.totalDecades ?? Number.NaN,
   },
   slopes: {
     name: 'of it activation derivatives',
@@ -110,6 +110,16 @@ export const quantities = {
       return size(profile.output) - size(first);
     },
   },
+  stream: {
+    name: 'growth of the stream',
+    as: 'decades',
+    of: ({ profile }) => {
+      const sums = profile.values.filter(({ op }) => op === 'Add');
+      const first = profile.layers.find(({ mixes }) => mixes)?.value;
+      const start = profile.values.find(({ name }) => name === first);
+      return (sums[0]?.value.log10L2 ?? Number.NaN) - (start?.value.log10L2 ?? Number.NaN);
+    },
+  },
   dead: { name: 'most dead units', as: 'percent', of: ({ profile }) => most(profile, (u) => u.dead / u.units) },
   saturated: { name: 'most saturated', as: 'percent', of: ({ profile }) => most(profile, (u) => u.saturatedFraction) },
   broken: {
@@ -118,6 +128,15 @@ export const quantities = {
     of: ({ profile }) =>
       profile.parameters.filter(({ gradient: { nonFinite: n } }) => n.nan + n.positiveInfinity + n.negativeInfinity > 0)
         .length,
+  },
+  oneSign: {
+    name: 'elements of the first gradient of one sign',
+    as: 'percent',
+    of: ({ profile }) => {
+      const histogram = profile.parameters.find(({ shape }) => shape.length > 1)!.gradient.log2Histogram;
+      const all = histogram.counts.reduce((sum, count) => sum + count, 0);
+      return Math.max(histogram.negatives, all - histogram.negatives) / all;
+    },
   },
   loose: {
     name: 'parameters without a path',

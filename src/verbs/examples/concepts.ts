@@ -6,7 +6,20 @@ import { activationOf } from '../../theory/activations.ts';
 import { chiOf, fixedPointOf, nextVariance } from '../../theory/recursion.ts';
 import { chainExample } from './chain.ts';
 import { quantities as q, runComparison } from './compare.ts';
-import { cell, DEPTH, deepNetwork, digits, layerLine, look, type Network, powerOf, rows, WIDTH } from './lab.ts';
+import {
+  cell,
+  DEPTH,
+  deepNetwork,
+  digits,
+  INDEPENDENT,
+  independent,
+  layerLine,
+  look,
+  type Network,
+  powerOf,
+  rows,
+  WIDTH,
+} from './lab.ts';
 import { ruleCases } from './rules.ts';
 import { decayExample, learningRateExample } from './training.ts';
 
@@ -157,7 +170,7 @@ async function theoryExample(runtime: Runtime): Promise<Example> {
       variance = nextVariance(activation, variances, variance);
     }
     const { chiStar, depthScale } = fixedPointOf(activation, variances);
-    const { diagnosis } = await look(runtime, deepNetwork(layer, init));
+    const { diagnosis } = await look(runtime, deepNetwork(layer, init), { batch: independent(WIDTH, 0) });
     const measured = diagnosis.attribution!.totalDecades;
     table.push([
       `${layer}, ${sigmaW2}`,
@@ -170,7 +183,7 @@ async function theoryExample(runtime: Runtime): Promise<Example> {
     numbers[`${layer} ${sigmaW2}: measured`] = measured;
   }
   return {
-    setup: `MLPs of ${DEPTH} layers of width ${WIDTH}, biases 0, 64 standard-normal inputs, seed 0; σ_w² as given`,
+    setup: `MLPs of ${DEPTH} layers of width ${WIDTH}, biases 0, ${INDEPENDENT}, seed 0; σ_w² as given`,
     plots: [],
     tables: [
       { columns: ['activation, σ_w²', 'χ at the fixed point', 'ξ, layers', 'predicted', 'measured'], rows: table },
@@ -186,7 +199,7 @@ async function detectionExample(runtime: Runtime): Promise<Example> {
   const network = deepNetwork('sigmoid', 'glorot');
   const before = await look(runtime, network);
   const after = await look(runtime, network, { steps: 10 });
-  const total = (subject: ReportSubject) => subject.diagnosis.attribution?.totalDecades ?? Number.NaN;
+  const total = q.decades.of;
   const [first, then] = [total(before), total(after)];
   return {
     setup: `${SIGMOIDS}; before training and after 10 steps`,

@@ -2,7 +2,8 @@ import { toFloat64 } from '../../graph/tensor.ts';
 import { buildSpec } from '../../readers/spec/index.ts';
 import type { Cell, Example } from '../../report/explanation.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { cell, DEPTH, deepNetwork, digits, look, powerOf, WIDTH } from './lab.ts';
+import { type Comparison, quantities, runComparison } from './compare.ts';
+import { cell, DEPTH, deepNetwork, digits, INDEPENDENT, independent, look, powerOf, WIDTH } from './lab.ts';
 
 const FAN_IN = 256;
 const FAN_OUT = 128;
@@ -53,7 +54,10 @@ async function measureInitializer(
   const weights = ofModel ? new Float64Array() : toFloat64(buildSpec(spec).graph.initializers.get('dense.weight')!);
   const deep = async (activation: string) => {
     const network = deepNetwork(activation, ofModel ? 'he' : schemeOf(id));
-    const { diagnosis, profile } = await look(runtime, network, ofModel ? { init: id } : {});
+    const { diagnosis, profile } = await look(runtime, network, {
+      batch: independent(WIDTH, 0),
+      ...(ofModel ? { init: id } : {}),
+    });
     const layers = profile.layers.filter(({ mixes }) => mixes);
     const sizeAt = (layer: number) =>
       profile.values.find(({ name }) => name === layers[layer]?.value)?.value.log10L2 ?? Number.NaN;
@@ -73,13 +77,14 @@ async function measureInitializer(
 
 /** The worked example of one initialization: its weights, and what they do to signal and gradient. */
 export async function initializerExample(runtime: Runtime, id: string): Promise<Example> {
+  if (id === 'fixup') return runComparison(runtime, residualBlocks());
   const { numbers: n, weights } = await measureInitializer(runtime, id);
   const drawn = weights.length > 0;
   const zeroWide = drawn && deviationOf(weights) === 0;
   return {
     setup: drawn
-      ? `a weight matrix of fan_in ${FAN_IN} and fan_out ${FAN_OUT}, seed 0; MLPs of ${DEPTH} layers of width ${WIDTH} drawn with it, 64 standard-normal inputs`
-      : `MLPs of ${DEPTH} layers of width ${WIDTH}, 64 standard-normal inputs`,
+      ? `a weight matrix of fan_in ${FAN_IN} and fan_out ${FAN_OUT}, seed 0; MLPs of ${DEPTH} layers of width ${WIDTH} drawn with it, ${INDEPENDENT}`
+      : `MLPs of ${DEPTH} layers of width ${WIDTH}, ${INDEPENDENT}`,
     plots: drawn && !zeroWide ? [histogramOf(weights)] : [],
     tables: [depthTable([[id, n]])],
     conclusions: [
@@ -94,12 +99,29 @@ export async function initializerExample(runtime: Runtime, id: string): Promise<
   };
 }
 
+/** A network that Fixup is made for: without branches there is nothing for it to scale. */
+function residualBlocks(): Comparison {
+  const block = { residual: [{ dense: WIDTH }, 'relu', { dense: WIDTH }] };
+  const layers = [{ dense: WIDTH }, { repeat: DEPTH, layers: [block] }, { dense: { units: WIDTH, name: 'out' } }];
+  const network = { input: WIDTH, layers, init: 'he', loss: 'mse' };
+  return {
+    setup: `${DEPTH} residual blocks of width ${WIDTH} without normalization, 64 standard-normal inputs; Fixup’s last layer of zeros opens with the first step`,
+    specimens: [
+      { label: 'He', network },
+      { label: 'Fixup', network, options: { init: 'fixup' } },
+      { label: 'Fixup, 1 step', network, options: { init: 'fixup', steps: 1 } },
+    ],
+    quantities: [quantities.stream, quantities.decades],
+    drawing: 'none',
+  };
+}
+
 /** Several initializations side by side. */
 export async function compareInitializers(runtime: Runtime, ids: readonly string[]): Promise<Example> {
   const measured: [string, InitializerNumbers][] = [];
   for (const id of ids) measured.push([id, (await measureInitializer(runtime, id)).numbers]);
   return {
-    setup: `weight matrices of fan_in ${FAN_IN} and fan_out ${FAN_OUT}; MLPs of ${DEPTH} layers of width ${WIDTH}, 64 standard-normal inputs, seed 0`,
+    setup: `weight matrices of fan_in ${FAN_IN} and fan_out ${FAN_OUT}; MLPs of ${DEPTH} layers of width ${WIDTH}, ${INDEPENDENT}, seed 0`,
     plots: [],
     tables: [depthTable(measured, true)],
     conclusions: [],

@@ -1,6 +1,7 @@
 import type { BatchRequest } from '../../data/index.ts';
 import type { Model } from '../../graph/graph.ts';
 import { tensorOf } from '../../graph/tensor.ts';
+import { createRandom } from '../../random/random.ts';
 import { buildSpec } from '../../readers/spec/index.ts';
 import type { Cell, Plot } from '../../report/explanation.ts';
 import type { ReportSubject } from '../../report/subject.ts';
@@ -40,12 +41,27 @@ export function deepNetwork(
   return { input: width, layers: [{ dense: hidden }, { dense: { units: width, name: 'out' } }], init, loss };
 }
 
+/** What `independent` feeds, in words. */
+export const INDEPENDENT = '64 standard-normal inputs, random targets of deviation 1000';
+const FAR = 1000;
+
 /** Rows of numbers as a batch, and a target for each. */
 export function rows(inputs: readonly (readonly number[])[], targets?: readonly (readonly number[])[]): BatchRequest {
   const matrix = (from: readonly (readonly number[])[]) =>
     tensorOf('float32', [from.length, from[0]!.length], from.flat());
   const target = targets && matrix(targets);
   return { kind: 'tensors', from: 'the example', inputs: new Map([['', matrix(inputs)]]), target };
+}
+
+/**
+ * 64 standard-normal rows, and random targets so far away that the loss's gradient knows nothing of the weights, as
+ * mean-field theory assumes: with near targets the output returns through the very weights that it came by.
+ */
+export function independent(width: number, seed: number): BatchRequest {
+  const random = createRandom(seed).fork('explain');
+  const draw = (scale: number) =>
+    Array.from({ length: 64 }, () => Array.from({ length: width }, () => scale * random.normal()));
+  return rows(draw(1), draw(FAR));
 }
 
 /** Decades of the layers with weights, from the first to the last, as a line of a plot. */

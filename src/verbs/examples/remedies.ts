@@ -101,9 +101,9 @@ export const remedyCases: Readonly<Record<RemedyId, (() => Comparison) | undefin
   'randomize-init': asIn('symmetric-initialization'),
   'use-leaky-relu': () =>
     beforeAfter(
-      DEEP,
-      specimen('ReLU, biases −2', deepNetwork('relu', 'he', { bias: -2 })),
-      specimen('Leaky ReLU, biases −2', deepNetwork('leaky-relu', 'he', { bias: -2 })),
+      'MLPs of 3 layers of width 100, biases −5, 64 standard-normal inputs, seed 0',
+      specimen('ReLU', deepNetwork('relu', 'he', { bias: -5, depth: 3 })),
+      specimen('Leaky ReLU, 0.1', deepNetwork({ 'leaky-relu': 0.1 }, 'he', { bias: -5, depth: 3 })),
       'layers',
       q.dead,
       q.decades,

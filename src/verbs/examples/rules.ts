@@ -66,9 +66,37 @@ function withLooseMatrix(): Model {
 }
 
 const positive = rows(
-  Array.from({ length: 64 }, (_, i) => Array.from({ length: 16 }, (_, j) => 1 + ((i * 7 + j * 5) % 11) / 10)),
-  Array.from({ length: 64 }, () => [5]),
+  Array.from({ length: 64 }, (_, i) => Array.from({ length: 32 }, (_, j) => 1 + ((i * 7 + j * 5) % 11) / 10)),
+  Array.from({ length: 64 }, () => [50]),
 );
+
+/** Rows x = ±1 with targets x: the mean squared error of y = w x is (w − 1)². */
+function parabola(label: string, learningRate: number): Specimen {
+  const x = Array.from({ length: 64 }, (_, i) => [i % 2 === 0 ? 1 : -1]);
+  const network = { input: 1, layers: [{ dense: { units: 1, weights: [[3]], bias: false } }], loss: 'mse' };
+  return specimen(label, network, { batch: rows(x, x), steps: 100, learningRate, optimizer: 'lion' });
+}
+
+const twoLinear = (init: unknown): Network => ({
+  input: 32,
+  layers: [{ dense: { units: 32, init } }, { dense: { units: 1, init } }],
+  loss: 'mse',
+});
+
+/** 64 points of a smooth function, learned as one batch: no noise but the steps' own. */
+function regression(label: string, learningRate: number): Specimen {
+  const x = Array.from({ length: 64 }, (_, i) => [0, 7, 14, 21].map((phase) => 2 * Math.sin(1 + 3 * i + phase)));
+  const y = x.map(([a, b]) => [Math.sin(a!) + Math.cos(b!)]);
+  const hidden = { units: 32, activation: 'relu', repeat: 2 };
+  const network = { input: 4, layers: [{ dense: hidden }, { dense: 1 }], init: 'he', loss: 'mse' };
+  return specimen(label, network, { batch: rows(x, y), steps: 60, learningRate, optimizer: 'sgd' });
+}
+
+function residualBlocks(): Network {
+  const block = { residual: [{ dense: 32 }, 'relu', { dense: 32 }] };
+  const layers = [{ dense: { units: 32, activation: 'relu' } }, { repeat: 4, layers: [block] }, { dense: 2 }];
+  return { input: 2, layers, init: 'he', loss: 'cross-entropy' };
+}
 
 /** For each rule a network that has the problem and one that has not, and the quantity that tells them apart. */
 export const ruleCases: Readonly<Record<RuleId, () => Comparison>> = {
@@ -129,13 +157,9 @@ export const ruleCases: Readonly<Record<RuleId, () => Comparison>> = {
     ),
   'exploding-through-time': () =>
     pair(
-      'ReLU recurrences of 32 units over 50 steps of noise, the last step is read, seed 0',
-      recurrent('2.5 times orthogonal', {
-        rnn: { units: 32, activation: 'relu', 'recurrent-init': { orthogonal: 2.5 } },
-      }),
-      recurrent('√2 times orthogonal', {
-        rnn: { units: 32, activation: 'relu', 'recurrent-init': { orthogonal: Math.SQRT2 } },
-      }),
+      'recurrent layers of 32 units over 50 steps of noise, the last step is read, seed 0',
+      recurrent('ReLU, 2.5 Q', { rnn: { units: 32, activation: 'relu', 'recurrent-init': { orthogonal: 2.5 } } }),
+      recurrent('tanh, Q', { rnn: { units: 32, init: { glorot: 0.1 }, 'recurrent-init': 'orthogonal' } }),
       'time',
       q.through,
       q.perStep,
@@ -176,25 +200,38 @@ export const ruleCases: Readonly<Record<RuleId, () => Comparison>> = {
       q.lastMoved,
     ),
   'overlarge-update': () =>
-    pair(trainedOn(20), trained('rate 2', 2, 20), trained('rate 0.01', 0.01, 20), 'loss', q.largestUpdate),
+    pair(
+      'classifiers of two spirals, 20 steps of Adam, seed 0',
+      trained('rate 0.5', 0.5, 20, { optimizer: 'adam' }),
+      trained('rate 0.001', 0.001, 20, { optimizer: 'adam' }),
+      'loss',
+      q.largestUpdate,
+    ),
   'loss-plateau': () =>
     pair(
-      trainedOn(120, 'two blobs'),
-      trained('10 sigmoids', 0.01, 120, { activation: 'sigmoid', depth: 10, init: 'glorot', data: 'blobs' }),
-      trained('3 ReLUs', 0.01, 120, { data: 'blobs' }),
+      trainedOn(100, 'two blobs'),
+      trained('10 sigmoids', 0.01, 100, { activation: 'sigmoid', depth: 10, init: 'glorot', data: 'blobs' }),
+      trained('3 ReLUs', 0.01, 100, { data: 'blobs' }),
       'loss',
       q.firstLoss,
       q.lastLoss,
     ),
   'loss-oscillation': () =>
-    pair(trainedOn(60), trained('rate 3', 3, 60), trained('rate 0.03', 0.03, 60), 'loss', q.firstLoss, q.lastLoss),
+    pair(
+      'L = (w − 1)² as a network of one weight, from w = 3, 100 steps of Lion, which moves w by the learning rate each time',
+      parabola('rate 1.6', 1.6),
+      parabola('rate 0.1', 0.1),
+      'loss',
+      q.firstLoss,
+      q.lastLoss,
+    ),
   'loss-divergence': () =>
     pair(trainedOn(40), trained('rate 20', 20, 40), trained('rate 0.03', 0.03, 40), 'loss', q.firstLoss, q.lastLoss),
   'slow-convergence': () =>
     pair(
-      trainedOn(100, 'two blobs'),
-      trained('rate 1e-4', 1e-4, 100, { data: 'blobs' }),
-      trained('rate 0.03', 0.03, 100, { data: 'blobs' }),
+      'regressions of 64 points by 2 ReLU layers of width 32, 60 steps of gradient descent, seed 0',
+      regression('rate 1e-6', 1e-6),
+      regression('rate 0.01', 0.01),
       'loss',
       q.firstLoss,
       q.lastLoss,
@@ -203,22 +240,23 @@ export const ruleCases: Readonly<Record<RuleId, () => Comparison>> = {
   'effectively-shallow': () =>
     pair(
       trainedOn(100, 'two blobs'),
-      trained('8 wide layers', 0.01, 100, { depth: 8, data: 'blobs' }),
-      trained('1 layer', 0.01, 100, { depth: 1, data: 'blobs' }),
+      specimen('4 residual blocks', residualBlocks(), {
+        batch: { kind: 'named', name: 'blobs' },
+        steps: 100,
+        learningRate: 0.01,
+        optimizer: 'sgd',
+      }),
+      trained('6 layers, Adam', 0.003, 60, { depth: 6, data: 'blobs', optimizer: 'adam' }),
       'loss',
       q.firstMoved,
       q.lastLoss,
     ),
   'gradient-distribution': () =>
     pair(
-      'one linear layer of 16 inputs; once all inputs are above 0, once they are standard normal',
-      specimen(
-        'inputs above 0',
-        { input: 16, layers: [{ dense: 16 }, { dense: 1 }], init: { constant: 0.05 }, loss: 'mse' },
-        { batch: positive },
-      ),
-      specimen('standardized', { input: 16, layers: [{ dense: 16 }, { dense: 1 }], loss: 'mse' }),
+      'two linear layers of 32 inputs; once inputs and weights are all above 0, once both are centred at 0',
+      specimen('all above 0', twoLinear({ uniform: { low: 0.01, high: 0.1 } }), { batch: positive }),
+      specimen('centred', twoLinear('glorot')),
       'none',
-      q.decades,
+      q.oneSign,
     ),
 };

@@ -60,8 +60,8 @@ export async function clippingExample(runtime: Runtime): Promise<Example> {
   };
 }
 
-const BATCHES = [4, 16, 64, 256];
-const DRAWS = 12;
+const BATCHES = [4, 16, 64];
+const DRAWS = 40;
 
 /** How much the gradient of one bias varies between batches of different sizes. */
 export async function batchExample(runtime: Runtime): Promise<Example> {
