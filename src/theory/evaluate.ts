@@ -28,8 +28,10 @@ export function evaluate({ steps, input, from, to }: TheoryNetwork): Evaluation 
   const noise = new Map<string, number>();
   const slopes = new Map<string, number>();
   const signalOf = (name: string) => signals.get(name) ?? input;
-  // What two samples have in common matters to batch normalization alone.
-  const joint = steps.some((step) => step.kind === 'normalization' && step.over === 'batch');
+  // What two samples, or positions of an image, have in common matters where it is taken away alone.
+  const joint = steps.some(
+    (step) => step.kind === 'normalization' && (step.over === 'batch' || step.channels !== undefined),
+  );
   for (const step of steps) {
     const { signal, factor, kurtosis } = advance(step, signalOf, joint);
     signals.set(step.output, signal);
@@ -135,14 +137,20 @@ function activate(
   return {
     signal: { square: moments.square, mean: moments.mean, cross: product },
     factor: slopeSquare,
-    kurtosis: moments.slopeFourth / (slopeSquare * slopeSquare),
+    kurtosis: slopeSquare > 0 ? moments.slopeFourth / (slopeSquare * slopeSquare) : 1,
   };
 }
 
-function normalize({ over, scale, bias, epsilon }: NormalizationStep, { square, mean, cross }: Signal): Advance {
-  const removed = over === 'batch' ? cross : over === 'sample' ? mean * mean : 0;
+function normalize(
+  { over, channels, scale, bias, epsilon }: NormalizationStep,
+  { square, mean, cross }: Signal,
+): Advance {
+  // An image's mean over few channels holds part of what the positions of each have in common.
+  const ofSample = mean * mean + (channels ? Math.max(0, cross - mean * mean) / channels : 0);
+  const removed = over === 'batch' ? cross : over === 'sample' ? ofSample : 0;
   const variance = Math.max(0, square - removed) + epsilon;
-  const part = Math.max(0, square - removed) / variance;
+  // Of a variance that is not known, what is normalized still has variance 1.
+  const part = Number.isNaN(variance) ? 1 : Math.max(0, square - removed) / variance;
   const left = over === 'batch' ? 0 : (cross - removed) / variance;
   const signal = {
     square: scale.square * part + bias.square,

@@ -37,6 +37,8 @@ export interface NormalizationStep {
   readonly op: string;
   /** What mean and variance are taken over: all samples of a unit, all units of a sample; its root mean square alone. */
   readonly over: 'batch' | 'sample' | 'root-mean-square';
+  /** Of an image: channels that share mean and variance. */
+  readonly channels?: number;
   readonly scale: Stored;
   readonly bias: Stored;
   readonly epsilon: number;
@@ -109,4 +111,18 @@ export const nothing: Stored = { square: 0, mean: 0 };
 export function inputsOf(step: Step): readonly string[] {
   if (step.kind === 'sum' || step.kind === 'unknown') return step.inputs;
   return step.kind === 'embedding' ? [] : [step.input];
+}
+
+/** The values that lead to one, itself included. */
+export function leadingTo(steps: readonly Step[], to: string): Set<string> {
+  const reached = new Set([to]);
+  for (const step of [...steps].reverse()) {
+    if (reached.has(step.output)) for (const name of inputsOf(step)) reached.add(name);
+  }
+  return reached;
+}
+
+/** The same elements, or some of them. */
+export function passOn(input: string, output: string): Step {
+  return { kind: 'affine', input, output, scale: identity, shift: nothing };
 }

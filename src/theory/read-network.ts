@@ -10,14 +10,16 @@ import {
   identity,
   inputsOf,
   type LinearStep,
+  leadingTo,
   nothing,
+  passOn,
   type Signal,
   type Step,
   type Stored,
   type TheoryNetwork,
 } from './network.ts';
 import { momentsOfNumbers, momentsOfTensor, runningStatistics, StoredTensors } from './stored.ts';
-import { insideOf, poolGradient, type ShapeOf } from './windows.ts';
+import { Images, insideOf, poolGradient, type ShapeOf } from './windows.ts';
 
 export interface ReadOptions {
   readonly input: Signal;
@@ -27,9 +29,13 @@ export interface ReadOptions {
   readonly shapeOf: ShapeOf;
 }
 
-/** Operators that change layout or type at most, as far as theory sees. */
+/** Operators whose outputs tell a shape, not content. */
+const shapeReaders = /^(Shape|Size)$/;
+/** Operators that change layout or type at most, or take a part: elements stay as they are. */
 const passing = new Set(
-  'Identity Reshape Flatten Transpose Squeeze Unsqueeze Cast Dropout Expand DepthToSpace SpaceToDepth Pad'.split(' '),
+  'Identity Reshape Flatten Transpose Squeeze Unsqueeze Cast Dropout DepthToSpace SpaceToDepth Pad Slice Split Gather'.split(
+    ' ',
+  ),
 );
 const pools = new Set('MaxPool AveragePool GlobalAveragePool GlobalMaxPool ReduceMean ReduceMax ReduceSum'.split(' '));
 const normalizations: Readonly<Record<string, 'batch' | 'sample' | 'root-mean-square'>> = {
@@ -68,20 +74,12 @@ function beforeSoftmax(graph: Graph): string | undefined {
   return last && /^(Softmax|LogSoftmax|Sigmoid)$/.test(last.op) ? last.inputs[0] : output;
 }
 
-function leadingTo(steps: readonly Step[], to: string): Set<string> {
-  const reached = new Set([to]);
-  for (const step of [...steps].reverse()) {
-    if (reached.has(step.output)) for (const name of inputsOf(step)) reached.add(name);
-  }
-  return reached;
-}
-
 class Reader {
   readonly assumptions = new Set<string>();
   readonly layers: LayerMap;
   private readonly graph: Graph;
   private readonly stored: StoredTensors;
-  private readonly shapeOf: ShapeOf;
+  private readonly images: Images;
   private readonly composites: ReadonlyMap<string, Composite>;
   private readonly data = new Set<string>();
   private readonly steps = new Map<string, Step>();
@@ -90,7 +88,7 @@ class Reader {
     const composites = findComposites(graph);
     this.graph = graph;
     this.stored = new StoredTensors(graph, parameters);
-    this.shapeOf = shapeOf;
+    this.images = new Images(shapeOf);
     this.layers = mapLayers(graph, parameters, composites);
     this.composites = this.layers.compositeOf;
   }
@@ -98,13 +96,16 @@ class Reader {
   read(): Step[] {
     for (const { name } of this.graph.inputs) if (!this.graph.initializers.has(name)) this.data.add(name);
     for (const node of this.graph.nodes) {
-      if (!readNames(node).some((name) => this.data.has(name))) continue;
+      if (shapeReaders.test(node.op) || !readNames(node).some((name) => this.data.has(name))) continue;
       for (const name of node.outputs) if (name !== '') this.data.add(name);
+      this.images.follow(node);
       const composite = this.composites.get(node.name);
       const step = composite ? this.readComposite(composite, node) : this.readNode(node);
       if (step) this.steps.set(step.output, step);
       for (const output of node.outputs.slice(1)) {
-        if (output !== '' && !composite) this.steps.set(output, this.unknown(node, output));
+        if (output === '' || composite) continue;
+        const [input = ''] = node.inputs;
+        this.steps.set(output, node.op === 'Split' ? passOn(input, output) : this.unknown(node, output));
       }
     }
     return [...this.steps.values()];
@@ -130,8 +131,7 @@ class Reader {
       }
       return undefined;
     };
-    const [scale, bias] = [stored(/^Mul$/) ?? identity, stored(/^(Add|Sub)$/) ?? nothing];
-    return this.normalization(node, op, input, output, scale, bias);
+    return this.normalization(node, op, input, output, stored(/^Mul$/), stored(/^(Add|Sub)$/));
   }
 
   private readNode(node: Node): Step | undefined {
@@ -148,18 +148,17 @@ class Reader {
       const table = this.stored.tensor(input);
       return table ? { kind: 'embedding', output, table: momentsOfTensor(table) } : this.unknown(node, output);
     }
-    if (passing.has(node.op)) {
+    if (passing.has(node.op) && this.data.has(input)) {
       if (node.op === 'Dropout') this.assumptions.add('Dropout is taken as switched off.');
-      return { kind: 'affine', input, output, scale: identity, shift: nothing };
+      return passOn(input, output);
     }
     if (isActivation(node.op)) return this.activation(node, input, output);
     if (Object.hasOwn(normalizations, node.op)) {
       const stored = (i: number) => this.stored.moments(node.inputs[i]);
-      const [scale, bias] = [stored(1) ?? identity, stored(2) ?? nothing];
-      return this.normalization(node, node.op, input, output, scale, bias);
+      return this.normalization(node, node.op, input, output, stored(1), stored(2));
     }
     if (pools.has(node.op)) {
-      const gradient = poolGradient(node, this.shapeOf);
+      const gradient = poolGradient(node, this.images);
       const why = 'the shape it pools is not known without a batch';
       return gradient === undefined
         ? this.unknown(node, output, why)
@@ -199,7 +198,7 @@ class Reader {
   }
 
   private inside(node: Node): number {
-    const part = insideOf(node, this.shapeOf);
+    const part = insideOf(node, this.images);
     if (part !== undefined) return part;
     this.assumptions.add('Padding is ignored where the size of the image is not known.');
     return 1;
@@ -224,7 +223,7 @@ class Reader {
     return { kind: 'activation', input, output, op: node.op, attributes };
   }
 
-  private normalization(node: Node, op: string, input: string, output: string, scale: Stored, bias: Stored): Step {
+  private normalization(node: Node, op: string, input: string, output: string, scale = identity, bias = nothing): Step {
     const over = normalizations[op];
     if (over === undefined) return this.unknown({ ...node, op, inputs: [input] }, output);
     const epsilon = typeof node.attributes.epsilon === 'number' ? node.attributes.epsilon : 1e-5;
@@ -232,10 +231,14 @@ class Reader {
       const known = runningStatistics(this.stored, node, epsilon);
       return known ? { kind: 'affine', input, output, ...known } : this.unknown(node, output);
     }
-    if (over === 'batch' && (this.shapeOf(input)?.length ?? 2) > 2) {
+    if (over === 'batch' && (this.images.shapeOf(input)?.length ?? 2) > 2) {
       this.assumptions.add('Positions of an image are taken as correlated no more than samples are.');
     }
-    return { kind: 'normalization', input, output, op, over, scale, bias, epsilon };
+    const [, all, ...positions] = this.images.shapeOf(input) ?? [];
+    const groups = typeof node.attributes.num_groups === 'number' ? node.attributes.num_groups : 1;
+    const channels =
+      op === 'GroupNormalization' && positions.length > 0 && typeof all === 'number' ? { channels: all / groups } : {};
+    return { kind: 'normalization', input, output, op, over, ...channels, scale, bias, epsilon };
   }
 
   private arithmetic(node: Node, first: string, second: string, output: string): Step {

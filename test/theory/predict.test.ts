@@ -167,6 +167,40 @@ describe('where theory does not reach', () => {
     expect(tanh.applies).toBe('partly');
   });
 
+  it('sizes of images are followed through windows where no one declares them', () => {
+    const window = { kernel: 3, stride: 2, padding: 1 };
+    const spec = {
+      input: [4, 15, 15],
+      layers: [
+        { conv2d: 8 },
+        { conv2d: { filters: 8, ...window } },
+        { 'max-pool': window },
+        'relu',
+        { conv2d: { filters: 8, padding: 'same' } },
+        'global-average-pool',
+        { dense: 10 },
+      ],
+    };
+    const model = exact(spec as Spec, 2);
+    const blind = cloneGraph(model.graph);
+    blind.values = new Map();
+    const [seen, followed] = [theoryOf(model), theoryOf({ ...model, graph: blind })];
+    expect(followed.predictedDecades).toBeCloseTo(seen.predictedDecades, 12);
+    // 13, then 7, then 4: of the 4 × 4 positions an average hands on 1/16 of the gradient's square.
+    const border = (outputs: number, misses: number) => ((3 * outputs - misses) / (3 * outputs)) ** 2;
+    expect(seen.predictedDecades).toBeCloseTo(decades(2 * border(7, 2), 0.5, 2 * border(4, 2), 1 / 16, 2), 10);
+  });
+
+  it('behind a pool a normalization begins anew', () => {
+    const spec = {
+      input: [4, 8, 8],
+      layers: [{ conv2d: 8 }, 'max-pool', { conv2d: 8 }, 'batch-norm', 'tanh', 'flatten', { dense: 9 }],
+    };
+    const theory = theoryOf(exact(spec as Spec, 1));
+    expect(theory.predictedDecades).toBeNaN();
+    expect(theory.layers.at(-1)!.q).toBeCloseTo(momentsOf(activationOf('Tanh')!, 1).square, 10);
+  });
+
   it('a softmax between layers is named, with its node', () => {
     const theory = theoryOf(exact({ input: 32, layers: [{ dense: 32 }, 'softmax', { dense: 10 }] } as Spec, 1));
     expect(theory.applies).toBe('partly');
