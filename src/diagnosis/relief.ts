@@ -5,7 +5,7 @@ import { saturating } from '../flow/units.ts';
 import { type Change, predictChange } from '../theory/predict.ts';
 import type { Theory } from '../theory/theory.ts';
 import { effectiveDecades } from './decay.ts';
-import { type Cause, causeNames, type Relief, type RemedyHint } from './finding.ts';
+import type { Cause, Relief, RemedyHint } from './finding.ts';
 import { hints, type RemedyId } from './remedy-hints.ts';
 
 interface Candidate {
@@ -122,7 +122,7 @@ export function reliefOf(
   return {
     remedy: candidate.remedy,
     predictedDecades: predicted,
-    sentence: `${capital(candidate.action)} would remove most of ${causeNames[main.kind]}: ${source} ${signed(predicted)} decades instead of ${signed(measured)}.`,
+    sentence: `${capital(candidate.action)} would remove most of it: ${source} ${signed(predicted)} decades instead of ${signed(measured)}.`,
   };
 }
 

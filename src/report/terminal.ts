@@ -106,10 +106,11 @@ function describeSkips(page: Page, subject: ReportSubject): void {
   if (carried !== undefined) page.field('skips', carried);
 }
 
-function suggestRemedies(page: Page, { remedies }: Finding): void {
+function suggestRemedies(page: Page, { remedies, relief }: Finding): void {
   const width = Math.min(22, Math.max(0, ...remedies.map(({ id }) => id.length)));
   remedies.forEach(({ id, action, changes }, i) => {
-    page.row(i === 0 ? 'try' : '', { name: id, width }, `${action} (changes ${changes})`);
+    const predicted = relief?.remedy === id ? `; ${showDecades(relief.predictedDecades)} decades predicted` : '';
+    page.row(i === 0 ? 'try' : '', { name: id, width }, `${action} (changes ${changes})${predicted}`);
   });
 }
 

@@ -6,6 +6,11 @@ import { hints } from '../remedy-hints.ts';
 const ERROR_DECADES = 3;
 const WARNING_DECADES = 2;
 const NOTE_DECADES = 1.5;
+/**
+ * A critical σ_w² above this is no advice: a sigmoid's is 103, at which it is flat for most inputs. What is wrong there is
+ * the activation function, and the gradient's own rules say so. He's 2 is the largest in use.
+ */
+const LARGEST_CRITICAL = 10;
 /** Variances nearer to the critical one than this factor are not what is wrong: one draw varies by √(2/n) alone. */
 const OFF_FACTOR = 1.5;
 /** SageMaker Debugger's poor-weight-initialization rule: variances that differ tenfold. */
@@ -127,7 +132,7 @@ function factorOf({ sigmaW2, critical }: LayerTheory): number {
 
 /** Whether a layer's variance is off, in the direction of what is predicted where that is worth mentioning. */
 function isOff(layer: LayerTheory, predicted: number): boolean {
-  if (!layer.critical || layer.normalization !== undefined) return false;
+  if (!layer.critical || layer.normalization !== undefined || layer.critical.sigmaW2 > LARGEST_CRITICAL) return false;
   const factor = factorOf(layer);
   // A residual branch may start as small as it likes; zero weights are another rule's matter.
   if (!(factor > 0) || (layer.residual && factor < 1)) return false;
