@@ -12,6 +12,8 @@ import {
 } from 'onnx-buf';
 import { ReaderError } from '../errors.ts';
 import type { Graph, Model, Node } from '../graph.ts';
+import { findParameters } from '../parameters.ts';
+import type { Tensor } from '../tensor.ts';
 import { encodeAttribute } from './attributes.ts';
 import { type ExternalFile, externalize } from './external-data.ts';
 import { carriedNames, copyMessage, opaqueInitializers, sourceMessage } from './proto.ts';
@@ -95,7 +97,23 @@ function encodeProto(model: Model): { proto: ModelProto; weights: TensorProto[] 
   });
   if (source === undefined) proto.producerName = 'gradient-doctor';
   proto.graph = encodeGraph(model.graph, weights);
-  return { proto, weights };
+  const fixed = untrainedNumbers(model);
+  if (fixed.size === 0) return { proto, weights };
+  const { initializers } = model.graph;
+  proto.graph.node.unshift(...Array.from(fixed, (name) => constantNode(name, initializers.get(name)!)));
+  proto.graph.initializer = proto.graph.initializer.filter(({ name }) => !fixed.has(name));
+  return { proto, weights: weights.filter(({ name }) => !fixed.has(name)) };
+}
+
+/** Constants that a reader would take for parameters, were they stored beside these; a frozen model's stay where they are. */
+function untrainedNumbers(model: Model): Set<string> {
+  const stored = findParameters({ ...model, constants: new Set() });
+  const fixed = stored.filter((name) => model.constants.has(name));
+  return new Set(fixed.length < stored.length ? fixed : []);
+}
+
+function constantNode(name: string, value: Tensor): NodeProto {
+  return encodeNode({ name: '', op: 'Constant', domain: '', inputs: [], outputs: [name], attributes: { value } }, []);
 }
 
 function encodeGraph(graph: Graph, weights: TensorProto[]): GraphProto {
