@@ -111,7 +111,8 @@ export function reliefOf(
       const parts = Object.entries(attribution.byKind).filter(([kind]) => candidate.removes.has(kind as FactorKind));
       const left = measured - parts.reduce((sum, [, decades]) => sum + decades, 0);
       const known = foreseen !== undefined && Number.isFinite(foreseen);
-      return { candidate, predicted: known ? foreseen : left, known };
+      // Theory counts pooling, which moves no weight's gradient and is not among the measured decades.
+      return { candidate, predicted: known ? foreseen - (attribution.byKind.pooling ?? 0) : left, known };
     })
     .sort((a, b) => Math.abs(a.predicted) - Math.abs(b.predicted));
   const best = ranked[0]!;

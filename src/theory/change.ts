@@ -49,22 +49,30 @@ export interface DrawnVariance {
 }
 
 /**
- * σ_w² as it is usually drawn for an activation function: He et al. 2015 for the ReLU family, 2 / (1 + a²) with slope a
- * left of zero, and for its smooth relatives; LeCun et al. 1998 for ELU and SELU (Klambauer et al. 2017); else Glorot &
- * Bengio 2010.
+ * The initialization that is usual for an activation function: He et al. 2015 for the ReLU family and its smooth
+ * relatives; LeCun et al. 1998 for ELU and SELU (Klambauer et al. 2017); else Glorot & Bengio 2010.
  */
-export function usualVariance(
-  op: string | undefined,
-  attributes: Readonly<Record<string, number>>,
-  { fanIn, fanOut }: { readonly fanIn: number; readonly fanOut: number },
-): number {
-  if (op !== undefined && /^(Relu|LeakyRelu|PRelu)$/.test(op)) {
-    const { left } = activationOf(op, attributes)?.homogeneous ?? { left: 0 };
-    return 2 / (1 + left * left);
+export function usualScheme(op: string | undefined): 'he' | 'lecun' | 'glorot' {
+  if (op === undefined) return 'glorot';
+  if (/^(Relu|LeakyRelu|PRelu|ThresholdedRelu|Gelu|Swish|Mish|HardSwish)$/.test(op)) return 'he';
+  return /^(Elu|Celu|Selu)$/.test(op) ? 'lecun' : 'glorot';
+}
+
+/** He's σ_w²: 2 / (1 + a²) with slope a left of zero (He et al. 2015, eq. 15). */
+export function heVariance(op: string | undefined, attributes: Readonly<Record<string, number>>): number {
+  const left = op === undefined ? 0 : (activationOf(op, attributes)?.homogeneous?.left ?? 0);
+  return 2 / (1 + left * left);
+}
+
+function usualVariance(activation: ActivationStep | undefined, { fanIn, fanOut }: LinearStep): number {
+  switch (usualScheme(activation?.op)) {
+    case 'he':
+      return heVariance(activation?.op, activation?.attributes ?? {});
+    case 'lecun':
+      return 1;
+    default:
+      return (2 * fanIn) / (fanIn + fanOut);
   }
-  if (op !== undefined && /^(Gelu|Swish|Mish|HardSwish|ThresholdedRelu)$/.test(op)) return 2;
-  if (op !== undefined && /^(Elu|Celu|Selu)$/.test(op)) return 1;
-  return (2 * fanIn) / (fanIn + fanOut);
 }
 
 /**
@@ -123,7 +131,7 @@ function redesigned(given: readonly Step[], change: Redesign): Step[] | undefine
   return steps.map((step) => {
     if (step.kind !== 'linear') return step;
     const next = activationAfter(steps, step);
-    const variance = init === 'usual' ? { sigmaW2: usualVariance(next?.op, next?.attributes ?? {}, step) } : init(step);
+    const variance = init === 'usual' ? { sigmaW2: usualVariance(next, step) } : init(step);
     return variance ? withVariance(step, variance) : step;
   });
 }
@@ -138,7 +146,8 @@ function unitVariance(network: TheoryNetwork): Step[] {
     if (step.kind !== 'linear') return step;
     const { input, output } = step;
     const norm = { kind: 'normalization', input, output, op: 'RMSNormalization', over: 'root-mean-square' } as const;
-    return { ...norm, scale: identity, bias: nothing, epsilon: 0 };
+    // Random weights of mean zero take the mean away: it does not pass.
+    return { ...norm, scale: { square: 1, mean: 0 }, bias: nothing, epsilon: 0 };
   });
   const { signals } = evaluate({ ...network, steps: divided });
   return network.steps.map((step) => {

@@ -5,7 +5,7 @@ import { readNetwork } from './read-network.ts';
 import type { Theory } from './theory.ts';
 import type { ShapeOf } from './windows.ts';
 
-export { type Change, type DrawnVariance, predictChange, type Redesign, usualVariance } from './change.ts';
+export { type Change, type DrawnVariance, heVariance, predictChange, type Redesign, usualScheme } from './change.ts';
 
 export interface PredictOptions {
   /** Moments of the inputs' elements, as measured; default standardized and independent. */
