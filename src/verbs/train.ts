@@ -49,7 +49,7 @@ export async function* train(given: Model, options: TrainOptions): AsyncGenerato
   const initial = await initializeWeights(given, init, { runtime, seed, batch: request, size: batch });
   const { model, notes } = prepareForTraining(initial.model);
   separateStatistics(model.graph);
-  const parts = await assemble(model, { ...options, batch, seed });
+  const parts = await assembleTraining(model, { ...options, batch, seed });
   const { step, plan, lossGraph, accuracy, layers, inspect, first } = parts;
   const { optimizer } = step;
   const stepsPerEpoch = rows === undefined ? undefined : Math.floor(Math.floor(rows / batch) / step.microBatches);
@@ -169,8 +169,8 @@ export async function* train(given: Model, options: TrainOptions): AsyncGenerato
   }
 }
 
-/** Everything that is built before the first step. */
-async function assemble(model: Model, options: TrainOptions & { batch: number; seed: number }) {
+/** Everything that is built before the first step, for a model prepared for training. */
+export async function assembleTraining(model: Model, options: TrainOptions & { batch: number; seed: number }) {
   const { runtime, data, batch, seed } = options;
   const first = await firstBatch(data, batch);
   const { graph, binding } = await bindShapes(runtime, model, first.inputs);
@@ -205,7 +205,7 @@ async function assemble(model: Model, options: TrainOptions & { batch: number; s
   return { step, plan, lossGraph, accuracy, layers, inspect, first: { ...first, target } };
 }
 
-type InspectedStep = Extract<Awaited<ReturnType<typeof assemble>>['inspect'], object>;
+type InspectedStep = Extract<Awaited<ReturnType<typeof assembleTraining>>['inspect'], object>;
 
 function readInspected(outputs: ReadonlyMap<string, Tensor>, inspect: InspectedStep, trainer: Trainer): Inspected {
   const state = trainer.state();
