@@ -15,7 +15,7 @@ export async function benchMemory() {
     if (!frameworks[name]) continue;
     for (const variant of ['plain', 'monitored']) {
       const worker = frameworks[name](NETWORK);
-      const { peak, error } = await worker.ask({ variant, count: STEPS });
+      const { peak, error } = await worker.ask({ variant, count: STEPS }, 600_000);
       worker.end();
       peaks[`${name} ${variant}`] = peak;
       rows.push([label, variant, error ?? peak.toFixed(0)]);

@@ -3,7 +3,7 @@ import { networks } from './networks.mjs';
 import { median, table } from './timing.mjs';
 import { frameworks, python } from './workers.mjs';
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7);
+const ROUNDS = 7;
 const BURST_MS = 250;
 /** Histograms every so many steps. */
 const HISTOGRAMS_EVERY = 50;
@@ -26,7 +26,10 @@ async function measure(network) {
       ? first
       : await worker.ask({ variant: 'plain', count: first.ms > SLOW_MS ? 1 : 3 }, PATIENCE_MS);
     results[name] = { error: first.error ?? warm.error, plain: [], monitored: [], inspected: [] };
-    if (results[name].error) continue;
+    if (results[name].error) {
+      worker.end();
+      continue;
+    }
     counts[name] = Math.max(1, Math.min(40, Math.round(BURST_MS / warm.ms)));
     workers[name] = worker;
     if (warm.ms > SLOW_MS) {
@@ -41,7 +44,8 @@ async function measure(network) {
       for (const variant of variants) {
         // The first run is not counted: threads of the process before still spin.
         await worker.ask({ variant, count: round === 0 ? 2 : 1 });
-        const { ms } = await worker.ask({ variant, count: variant === 'inspected' ? 1 : counts[name] });
+        const { ms, error } = await worker.ask({ variant, count: variant === 'inspected' ? 1 : counts[name] });
+        if (error) throw new Error(`${network}, ${labels[name]}: ${error}`);
         results[name][variant].push(ms);
       }
     }
@@ -56,6 +60,7 @@ function amortized({ monitored, inspected }) {
 }
 
 const ratio = (a, b) => median(a.map((ms, i) => ms / (b[i] ?? median(b)))).toFixed(2);
+
 /** A missing kernel is named; anything else is said as it was. */
 function reasonOf(error) {
   const kernel = /Kernel '(\w+)' not registered/.exec(error)?.[1];
