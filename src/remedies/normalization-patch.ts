@@ -1,0 +1,114 @@
+import { groupsOf, type NormalizationId, type NormalizationPlace } from './normalization.ts';
+import { kerasName, nameList, pythonList, torchPath } from './patch/names.ts';
+import type { Patch } from './remedy.ts';
+
+/** What each framework calls a normalization of some place; of Keras and TF.js, with channels last. */
+const torch: Record<NormalizationId, (place: NormalizationPlace) => string> = {
+  batch: ({ channels, shape }) => `nn.BatchNorm${Math.max(1, shape.length - 2)}d(${channels})`,
+  layer: ({ channels, isImage }) => (isImage ? `nn.GroupNorm(1, ${channels})` : `nn.LayerNorm(${channels})`),
+  rms: ({ channels }) => `nn.RMSNorm(${channels}, eps=1e-5)  # PyTorch 2.4`,
+  group: ({ channels, isImage }) =>
+    isImage ? `nn.GroupNorm(${groupsOf(channels)}, ${channels})` : `nn.LayerNorm(${channels})`,
+};
+const keras: Record<NormalizationId, (place: NormalizationPlace) => string> = {
+  batch: () => 'BatchNormalization(epsilon=1e-5, momentum=0.9)',
+  layer: ({ isImage }) => (isImage ? 'GroupNormalization(1, epsilon=1e-5)' : 'LayerNormalization(epsilon=1e-5)'),
+  rms: () => 'RMSNormalization(epsilon=1e-5)  # Keras 3.9',
+  group: ({ channels, isImage }) =>
+    isImage ? `GroupNormalization(${groupsOf(channels)}, epsilon=1e-5)` : 'LayerNormalization(epsilon=1e-5)',
+};
+
+/** Code that puts normalizations behind layers that are there already. */
+export function normalizationPatch(id: NormalizationId, places: readonly NormalizationPlace[]): Patch {
+  return { pytorch: torchPatch(id, places), keras: kerasPatch(id, places), tfjs: tfjsPatch(id, places) };
+}
+
+function torchPatch(id: NormalizationId, places: readonly NormalizationPlace[]): string {
+  return [
+    'import torch.nn as nn',
+    '',
+    '# Behind each of these layers, before its activation. The names in the state dict stay; new ones end in ".norm".',
+    'def add_norm(layer, norm):',
+    '    layer.norm = norm',
+    '    layer.register_forward_hook(lambda module, inputs, output: module.norm(output))',
+    '',
+    ...byCode(places, torch[id]).map(([code, group]) => {
+      const [norm, comment = ''] = code.split('  # ');
+      const paths = group.map(({ stage }) => torchPath(stage.layer));
+      const note = comment && `  # ${comment}`;
+      if (paths.length === 1) return `add_norm(${paths[0]}, ${norm})${note}`;
+      return `for layer in ${pythonList(paths)}:\n    add_norm(layer, ${norm})${note}`;
+    }),
+  ].join('\n');
+}
+
+function kerasPatch(id: NormalizationId, places: readonly NormalizationPlace[]): string {
+  const cases = byCode(places, keras[id]).map(([code, group]) => {
+    const [norm, comment = ''] = code.split('  # ');
+    const names = nameList(group.map(({ stage }) => kerasName(stage.layer)));
+    return `for name in ${names}:\n    norms[name] = lambda: keras.layers.${norm}${comment && `  # ${comment}`}`;
+  });
+  return [
+    'import keras',
+    '',
+    '# Behind each of these layers, before its activation. Layers stand in a row, as in keras.Sequential.',
+    'norms = {}',
+    ...cases,
+    '',
+    'x = inputs = keras.Input(model.input_shape[1:])',
+    'for layer in model.layers:',
+    '    if isinstance(layer, keras.layers.InputLayer):',
+    '        continue',
+    '    if layer.name not in norms:',
+    '        x = layer(x)',
+    '        continue',
+    '    activation, layer.activation = layer.activation, keras.activations.linear',
+    '    x = keras.layers.Activation(activation)(norms[layer.name]()(layer(x)))',
+    'model = keras.Model(inputs, x)',
+  ].join('\n');
+}
+
+function tfjsPatch(id: NormalizationId, places: readonly NormalizationPlace[]): string {
+  const names = nameList(places.map(({ stage }) => kerasName(stage.layer)));
+  if (id === 'rms' || places.some(({ isImage }) => isImage && id !== 'batch')) {
+    return `// TensorFlow.js has no such layer: behind these, take tf.layers.batchNormalization instead.\n// ${places
+      .map(({ stage }) => stage.layer)
+      .join(', ')}`;
+  }
+  const norm =
+    id === 'batch'
+      ? 'tf.layers.batchNormalization({ epsilon: 1e-5, momentum: 0.9 })'
+      : 'tf.layers.layerNormalization({ epsilon: 1e-5 })';
+  return [
+    '// Behind each of these layers, before its activation. Layers stand in a row, as in tf.sequential.',
+    `const normalized = new Set(${names});`,
+    '',
+    'const inputs = tf.input({ shape: model.inputs[0].shape.slice(1) });',
+    'let x = inputs;',
+    'for (const layer of model.layers) {',
+    "  if (layer.getClassName() === 'InputLayer') continue;",
+    '  if (!normalized.has(layer.name)) {',
+    '    x = layer.apply(x);',
+    '    continue;',
+    '  }',
+    "  const activation = layer.getConfig().activation ?? 'linear';",
+    "  layer.activation = tf.layers.activation({ activation: 'linear' }).activation;",
+    `  x = ${norm}.apply(layer.apply(x));`,
+    '  x = tf.layers.activation({ activation }).apply(x);',
+    '}',
+    'const treated = tf.model({ inputs, outputs: x });',
+  ].join('\n');
+}
+
+/** Places by the code they get, in their order. */
+function byCode(
+  places: readonly NormalizationPlace[],
+  codeOf: (place: NormalizationPlace) => string,
+): [string, NormalizationPlace[]][] {
+  const groups = new Map<string, NormalizationPlace[]>();
+  for (const place of places) {
+    const code = codeOf(place);
+    groups.set(code, [...(groups.get(code) ?? []), place]);
+  }
+  return [...groups];
+}

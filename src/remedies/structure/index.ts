@@ -1,0 +1,6 @@
+import type { Remedy } from '../remedy.ts';
+import { removeLayers } from './remove-layers.ts';
+import { addResidual, addScaledResidual } from './residual.ts';
+
+/** Remedies that change what is connected to what. */
+export const structureRemedies: readonly Remedy[] = [addResidual, addScaledResidual, removeLayers];
