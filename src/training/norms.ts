@@ -2,6 +2,7 @@ import { GraphBuilder } from '../graph/builder.ts';
 import type { DataType } from '../graph/data-type.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import { range } from '../graph/shapes.ts';
+import { sizeOf } from '../graph/tensor.ts';
 
 /**
  * Sums of squares between which nothing is lost to the range of the type: below, squares underflow one by one (a sum
@@ -42,23 +43,36 @@ export function l2Norms(g: GraphBuilder, values: readonly Value[]): Value {
   return g.add('If', [outside], [[type, [values.length]]], branches)[0]!;
 }
 
+/** Values of at most this many elements cost more to start a node for than to copy. */
+const SMALL = 4096;
+
 /**
- * Σ x² of each value, as one vector. Sums of values of one rank are joined before they are reshaped, then put back in
- * order: one node per value, where a step takes less than a millisecond.
+ * Σ x² of each value, as one vector. Where a step takes less than a millisecond it is the number of nodes that counts:
+ * small values of one shape are stacked and reduced at once, sums of values of one rank joined before they are reshaped.
  */
 function sumsOfSquares(g: GraphBuilder, values: readonly Value[]): Value {
-  const rankOf = (i: number) => values[i]!.shape.length;
   const places = range(values.length);
-  const ranks = [...new Set(places.map(rankOf))].map(
-    (rank) => [rank, places.filter((i) => rankOf(i) === rank)] as const,
-  );
+  const groups = new Map<string, number[]>();
+  for (const i of places) {
+    const { shape } = values[i]!;
+    const key = shape.length > 0 && sizeOf(shape) <= SMALL ? shape.join() : `rank ${shape.length}`;
+    groups.set(key, [...(groups.get(key) ?? []), i]);
+  }
   const square = (X: Value) =>
     X.shape.length === 0 ? g.mul(X, X) : g.reduce('ReduceSumSquare', X, range(X.shape.length));
-  const joined = ranks.map(([rank, members]) => {
-    const squares = members.map((i) => square(values[i]!));
-    return g.reshape(g.concat(rank === 0 ? squares.map((X) => g.reshape(X, [1])) : squares, 0), [members.length]);
+  const joined = [...groups.values()].map((members) => {
+    const own = members.map((i) => values[i]!);
+    const { shape } = own[0]!;
+    if (members.length > 1 && shape.length > 0 && sizeOf(shape) <= SMALL) {
+      const stacked = g.reshape(g.concat(own, 0), [members.length, sizeOf(shape)]);
+      return g.reduce('ReduceSumSquare', stacked, [1], false);
+    }
+    const squares = own.map(square);
+    return g.reshape(g.concat(shape.length === 0 ? squares.map((X) => g.reshape(X, [1])) : squares, 0), [
+      members.length,
+    ]);
   });
-  const order = ranks.flatMap(([, members]) => members);
+  const order = [...groups.values()].flat();
   if (order.every((value, i) => value === i)) return g.concat(joined, 0);
   return g.gather(g.concat(joined, 0), g.ints(places.map((i) => order.indexOf(i))), 0);
 }
