@@ -1,6 +1,7 @@
 import { activationRemedies } from './activations/index.ts';
 import { initializationRemedies } from './initialization/index.ts';
 import { normalizationRemedies } from './normalization.ts';
+import { recurrentRemedies } from './recurrent/index.ts';
 import type { Remedy } from './remedy.ts';
 import { structureRemedies } from './structure/index.ts';
 import { trainingRemedies } from './training/index.ts';
@@ -11,5 +12,6 @@ export const remedies: readonly Remedy[] = [
   ...initializationRemedies,
   ...normalizationRemedies,
   ...structureRemedies,
+  ...recurrentRemedies,
   ...trainingRemedies,
 ];
