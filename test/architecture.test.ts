@@ -27,7 +27,14 @@ const order = [
   'cli',
 ];
 /** Where Node's own modules may be used. */
-const nodeFolders = [/^runtime\/node\//, /^logs\/node\//, /^cli\//, /^node\.ts$/];
+const nodeFolders = [
+  /^runtime\/node\//,
+  /^logs\/node\//,
+  /^trials\/node\//,
+  /^cli\//,
+  /^node\.ts$/,
+  /^trial-worker\.ts$/,
+];
 /** Folders that know nothing of the runtime: a profile from a log and one from a probe meet the same code. */
 const runtimeFree = ['flow', 'theory', 'diagnosis', 'remedies'];
 

@@ -40,6 +40,11 @@ const commands: readonly { name: string; summary: string; load: () => Promise<Co
     summary: 'a rule, a remedy, an activation: the mathematics with numbers',
     load: () => import('./commands/explain.ts'),
   },
+  {
+    name: 'worker',
+    summary: 'run trials for others, over a Redis or Valkey queue',
+    load: () => import('./commands/worker.ts'),
+  },
 ];
 
 const examples = `

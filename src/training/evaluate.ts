@@ -14,6 +14,8 @@ export interface Scores {
   readonly loss: number;
   readonly metrics: Readonly<Record<string, number>>;
   readonly samples: number;
+  /** Mean loss of each batch, in order. */
+  readonly losses: readonly number[];
 }
 
 /** A graph that scores batches of one size. */
@@ -40,18 +42,21 @@ export class Evaluator {
   /** The mean over samples; batches may differ in size. NaN where there is none. */
   async evaluate(batches: AsyncIterable<TrainingBatch>, state: ReadonlyMap<string, Tensor>): Promise<Scores> {
     let [loss, accuracy, samples] = [0, 0, 0];
+    const losses: number[] = [];
     let counts = false;
     for await (const batch of batches) {
       const scorer = await this.scorerFor(batch, state);
       const size = batch.target?.dims[0] ?? [...batch.inputs.values()][0]?.dims[0] ?? 1;
       const scores = await scorer.score(batch, state);
+      losses.push(scores.loss);
       loss += scores.loss * size;
       accuracy += (scores.accuracy ?? 0) * size;
       counts ||= scores.accuracy !== undefined;
       samples += size;
     }
     const mean = samples > 0 ? loss / samples : Number.NaN;
-    return { loss: mean, metrics: metricsOf(this.plan, mean, counts ? accuracy / samples : undefined), samples };
+    const metrics = metricsOf(this.plan, mean, counts ? accuracy / samples : undefined);
+    return { loss: mean, metrics, samples, losses };
   }
 
   async release(): Promise<void> {

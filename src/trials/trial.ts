@@ -9,12 +9,15 @@ export interface Plan {
   readonly predictedDecades?: number;
 }
 
-/** Where a trial's rows come from: whoever runs it opens the same ones. */
+/**
+ * Where a trial's rows come from: whoever runs it opens the same ones. `seed` (default 0) draws and splits them, and is
+ * the same for all trials of one patient: they are scored on the same held-out rows.
+ */
 export type TrialData =
   /** A built-in data set, by its name. */
-  | { readonly kind: 'named'; readonly name: string; readonly samples?: number }
+  | { readonly kind: 'named'; readonly name: string; readonly samples?: number; readonly seed?: number }
   /** Tensors packed as an .npz, by content hash. */
-  | { readonly kind: 'packed'; readonly hash: string };
+  | { readonly kind: 'packed'; readonly hash: string; readonly samples?: number; readonly seed?: number };
 
 /** One training of one candidate with one seed: everything it depends on, as plain values. */
 export interface TrialTask {
@@ -79,3 +82,10 @@ export interface TrialProgress {
   readonly id: string;
   readonly step: number;
 }
+
+/** Runs one trial. Rejects only when aborted: whatever else goes wrong is a result. */
+export type RunTrial = (
+  task: TrialTask,
+  artifacts: Artifacts,
+  options?: { readonly signal?: AbortSignal; readonly onProgress?: (progress: TrialProgress) => void },
+) => Promise<TrialResult>;

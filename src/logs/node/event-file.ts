@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataError } from '../../graph/errors.ts';
+import { AppendFile } from '../../runtime/node/append-file.ts';
 import { describeFileError } from '../../runtime/node/files.ts';
 import { EventParser, type EventReadOptions, type LoggedEvent } from '../tensorboard/reader.ts';
 import {
@@ -12,7 +13,6 @@ import {
   isEventFileName,
   type StepValues,
 } from '../tensorboard/writer.ts';
-import { AppendFile } from './append-file.ts';
 
 const DUE_BYTES = 65_536;
 const DUE_MILLISECONDS = 2_000;

@@ -1,6 +1,6 @@
+import { AppendFile } from '../../runtime/node/append-file.ts';
 import { readBytes } from '../../runtime/node/files.ts';
 import { encodeMetrics, type Metrics, type MetricsLine, parseMetrics } from '../metrics.ts';
-import { AppendFile } from './append-file.ts';
 
 /** A metrics file that grows by lines. */
 export class MetricsFileWriter {

@@ -1,5 +1,5 @@
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { describeFileError } from '../../runtime/node/files.ts';
+import { describeFileError } from './files.ts';
 
 /**
  * A file that only grows. What is appended stands there whole or not at all: after a failure (a full disk) the file
@@ -58,6 +58,15 @@ export class AppendFile {
     });
     this.#last = done.catch(() => undefined);
     return done;
+  }
+
+  /** Waits until what was written is on the disk: it survives the machine, not only this process. Throws DataError. */
+  async sync(): Promise<void> {
+    try {
+      await this.#file.datasync();
+    } catch (error) {
+      throw describeFileError(error, this.path, 'written');
+    }
   }
 
   /** Flushes, and closes also when that fails. */

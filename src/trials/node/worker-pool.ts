@@ -1,0 +1,193 @@
+import { Worker } from 'node:worker_threads';
+import type { Artifacts, RunTrial, TrialProgress, TrialResult, TrialTask } from '../trial.ts';
+
+/** What a pool tells a worker. */
+export type ToWorker =
+  | { readonly kind: 'artifact'; readonly hash: string; readonly bytes: Uint8Array }
+  | { readonly kind: 'forget'; readonly hash: string }
+  | { readonly kind: 'run'; readonly task: TrialTask }
+  | { readonly kind: 'abort' }
+  | { readonly kind: 'end' };
+
+/** What a worker tells its pool. */
+export type FromWorker =
+  | { readonly kind: 'progress'; readonly progress: TrialProgress }
+  | { readonly kind: 'result'; readonly result: TrialResult }
+  | { readonly kind: 'aborted' };
+
+export interface PoolOptions {
+  /** The worker's file: `trial-worker.js` of this package. */
+  readonly entry: URL;
+  readonly workers: number;
+  /** Of the runtime, in each worker. */
+  readonly threads: number;
+}
+
+interface Job {
+  readonly task: TrialTask;
+  readonly artifacts: Artifacts;
+  readonly onProgress?: (progress: TrialProgress) => void;
+  readonly settle: (result: TrialResult | undefined, error?: unknown) => void;
+  deaths: number;
+  settled: boolean;
+}
+
+interface Slot {
+  worker?: Worker;
+  exited?: Promise<void>;
+  job?: Job;
+  readonly sent: Set<string>;
+  /** Why the thread ended, where it said so. */
+  reason?: string;
+}
+
+/** A worker that does not come to its end is left to the process's. */
+const END_SECONDS = 30;
+
+/**
+ * Worker threads that run trials, started when first needed and kept. A trial whose worker dies is run once more in a
+ * fresh one. Threads are asked to stop and never terminated: onnxruntime in the middle of a step would take the whole
+ * process with it.
+ */
+export class WorkerPool {
+  readonly #options: PoolOptions;
+  readonly #slots: Slot[];
+  #waiting: Job[] = [];
+  #closed = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#slots = Array.from({ length: options.workers }, () => ({ sent: new Set<string>() }));
+  }
+
+  /** Runs a trial as soon as a worker is free. Rejects only when aborted or closed. */
+  readonly run: RunTrial = (task, artifacts, { signal, onProgress } = {}) => {
+    signal?.throwIfAborted();
+    return new Promise<TrialResult>((resolve, reject) => {
+      const abort = () => this.#abort(job, signal?.reason);
+      const job: Job = {
+        task,
+        artifacts,
+        onProgress,
+        deaths: 0,
+        settled: false,
+        settle: (result, error) => {
+          if (job.settled) return;
+          job.settled = true;
+          signal?.removeEventListener('abort', abort);
+          if (result) resolve(result);
+          else reject(error);
+        },
+      };
+      if (this.#closed) return job.settle(undefined, new Error('the pool of workers is closed'));
+      signal?.addEventListener('abort', abort);
+      this.#waiting.push(job);
+      this.#assign();
+    });
+  };
+
+  /** Ends what runs, within the step it is at, and the workers. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const job of this.#waiting.splice(0)) job.settle(undefined, new Error('the pool of workers was closed'));
+    const ends = this.#slots.map(async ({ worker, exited, job }) => {
+      if (!worker) return;
+      if (job) this.#abort(job, new Error('the pool of workers was closed'));
+      send(worker, { kind: 'end' });
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, 1000 * END_SECONDS);
+      });
+      await Promise.race([exited, late]);
+      clearTimeout(timer);
+      worker.unref();
+    });
+    await Promise.all(ends);
+  }
+
+  #assign(): void {
+    for (const slot of this.#slots) {
+      if (slot.job) continue;
+      const job = this.#waiting.shift();
+      if (!job) return;
+      slot.job = job;
+      slot.worker ??= this.#start(slot);
+      slot.worker.ref();
+      this.#brief(slot, slot.worker, job);
+    }
+  }
+
+  /** Sends what the worker lacks, then the task. */
+  #brief({ sent }: Slot, worker: Worker, { task, artifacts }: Job): void {
+    for (const hash of sent) {
+      if (artifacts.has(hash)) continue;
+      sent.delete(hash);
+      send(worker, { kind: 'forget', hash });
+    }
+    const needed = task.data.kind === 'packed' ? [task.model, task.data.hash] : [task.model];
+    for (const hash of needed) {
+      const bytes = artifacts.get(hash);
+      if (!bytes || sent.has(hash)) continue;
+      sent.add(hash);
+      // A copy to give away: a view into a larger buffer would be sent with all of it.
+      const copy = bytes.slice();
+      send(worker, { kind: 'artifact', hash, bytes: copy }, [copy.buffer]);
+    }
+    send(worker, { kind: 'run', task });
+  }
+
+  #start(slot: Slot): Worker {
+    const worker = new Worker(this.#options.entry, { workerData: { threads: this.#options.threads } });
+    slot.sent.clear();
+    slot.reason = undefined;
+    worker.on('message', (message: FromWorker) => {
+      if (message.kind === 'progress') {
+        if (!slot.job?.settled) slot.job?.onProgress?.(message.progress);
+        return;
+      }
+      const { job } = slot;
+      slot.job = undefined;
+      worker.unref();
+      if (message.kind === 'result') job?.settle(message.result);
+      this.#assign();
+    });
+    worker.on('error', (error) => {
+      slot.reason = error instanceof Error ? error.message : String(error);
+    });
+    slot.exited = new Promise((resolve) => {
+      worker.on('exit', (code) => {
+        this.#bury(slot, code);
+        resolve();
+      });
+    });
+    return worker;
+  }
+
+  /** A worker ended: its trial goes to a fresh one, the second time it has failed. */
+  #bury(slot: Slot, code: number): void {
+    const { job } = slot;
+    slot.worker = undefined;
+    slot.job = undefined;
+    if (job && !job.settled) {
+      job.deaths += 1;
+      if (job.deaths < 2 && !this.#closed) this.#waiting.unshift(job);
+      else {
+        const { id, plan, seed, steps } = job.task;
+        const error = `its worker died twice: ${slot.reason ?? `exit code ${code}`}`;
+        job.settle({ id, plan, seed, steps, status: 'failed', training: [], error, seconds: 0 });
+      }
+    }
+    if (!this.#closed) this.#assign();
+  }
+
+  #abort(job: Job, reason: unknown): void {
+    this.#waiting = this.#waiting.filter((other) => other !== job);
+    const slot = this.#slots.find((candidate) => candidate.job === job);
+    if (slot?.worker) send(slot.worker, { kind: 'abort' });
+    job.settle(undefined, reason);
+  }
+}
+
+function send(worker: Worker, message: ToWorker, transfer: readonly ArrayBuffer[] = []): void {
+  worker.postMessage(message, transfer as ArrayBuffer[]);
+}
