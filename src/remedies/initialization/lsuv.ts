@@ -18,7 +18,7 @@ export const useLsuvInit: Remedy = {
     const finding = patient.tools && weightFinding(patient, 'use-lsuv-init');
     if (!finding || !helps(patient, foreseeEffective(patient, 'lsuv-init'))) return undefined;
     const off = farthest(patient);
-    return off && `${finding.title}; the output of ${off.name} has mean square ${off.square.toPrecision(2)}`;
+    return off && `${finding.title}; the output of ${off.name} has variance ${off.variance.toPrecision(2)}`;
   },
   async apply(design, { tools }) {
     if (!tools) {
@@ -33,19 +33,19 @@ export const useLsuvInit: Remedy = {
   patch: (patient) => patchLsuv(weightLayersOf(patient.design.model)),
 };
 
-/** A mean square within this factor of 1 is as good as measured on another batch. */
+/** A variance within this factor of 1 is as good as measured on another batch. */
 const NEAR = 1.5;
 
 /** The layer whose output is farthest from variance 1. */
-function farthest({ design, profile }: Patient): { name: string; square: number } | undefined {
+function farthest({ design, profile }: Patient): { name: string; variance: number } | undefined {
   const values = new Map(profile.values.map((value) => [value.name, value.value]));
   const own = new Set(weightLayersOf(design.model).map(({ name }) => name));
-  const squares = profile.layers.flatMap(({ name, value }) => {
+  const variances = profile.layers.flatMap(({ name, value }) => {
     const statistics = own.has(name) ? values.get(value) : undefined;
-    return statistics ? [{ name, square: statistics.l2 ** 2 / statistics.count }] : [];
+    return statistics ? [{ name, variance: statistics.l2 ** 2 / statistics.count - statistics.mean ** 2 }] : [];
   });
-  const far = ({ square }: { square: number }) => Math.abs(Math.log(square));
-  return squares.filter((one) => far(one) > Math.log(NEAR)).sort((a, b) => far(b) - far(a))[0];
+  const far = ({ variance }: { variance: number }) => Math.abs(Math.log(Math.max(0, variance)));
+  return variances.filter((one) => far(one) > Math.log(NEAR)).sort((a, b) => far(b) - far(a))[0];
 }
 
 function patchLsuv(layers: readonly WeightLayer[]): Patch {

@@ -1,0 +1,1 @@
+export * from './structure/patient.ts';
