@@ -23,6 +23,16 @@ export type { Graph, Model, Node, ValueInfo } from './graph/graph.ts';
 export { type Tensor, tensorOf } from './graph/tensor.ts';
 export { readModelSource } from './readers/index.ts';
 export { memorySource, type Source } from './readers/source.ts';
+export { remedies } from './remedies/index.ts';
+export {
+  type Design,
+  type Patch,
+  type Patient,
+  type Remedy,
+  type RemedyChange,
+  RemedyError,
+  type TrainingSetup,
+} from './remedies/remedy.ts';
 export {
   COMPARISON_SCHEMA,
   type Comparison,
@@ -52,6 +62,11 @@ export type {
 } from './report/subject.ts';
 export { type ReportOptions, renderTerminal } from './report/terminal.ts';
 export { renderTheory, renderTheoryJson, THEORY_SCHEMA, type TheorySubject } from './report/theory-report.ts';
+export { renderTreatmentHtml } from './report/treatment/html.ts';
+export { renderTreatmentJson, TREATMENT_SCHEMA, treatmentOf } from './report/treatment/json.ts';
+export { renderTreatmentMarkdown } from './report/treatment/markdown.ts';
+export { renderTreatment } from './report/treatment/terminal.ts';
+export type { Treatment, TreatmentOutcome } from './report/treatment/treatment.ts';
 export type { Runtime, Session } from './runtime/runtime.ts';
 export { type MeanField, meanField } from './theory/mean-field.ts';
 export type { LayerTheory, Theory } from './theory/theory.ts';
@@ -60,6 +75,8 @@ export type { Fault } from './training/fault.ts';
 export { type LossKind, lossKinds } from './training/losses.ts';
 export { type OptimizerChoice, optimizers } from './training/optimizers/index.ts';
 export { type ScheduleChoice, scheduleKinds } from './training/schedule-choice.ts';
+export { inlineExecutor } from './trials/inline.ts';
+export type { Executor, Plan, TrialData, TrialResult, TrialTask } from './trials/trial.ts';
 export { type CompareOptions, compare } from './verbs/compare.ts';
 export { type DiagnoseStepsOptions as DiagnoseOptions, diagnoseSteps as diagnose } from './verbs/diagnose-steps.ts';
 export { type DifferentiatedModel, type DifferentiateOptions, differentiate } from './verbs/differentiate.ts';
@@ -67,6 +84,8 @@ export { type ExplainOptions, explain, listTopics } from './verbs/explain.ts';
 export { tensorData } from './verbs/open-data.ts';
 export { recordRun, resumeFrom } from './verbs/record-run.ts';
 export { type DataNames, requestBatch } from './verbs/request-batch.ts';
+export { runTrial } from './verbs/run-trial.ts';
 export { type TheoryOptions, theory } from './verbs/theory.ts';
 export { type TrainEvent, type TrainOptions, train } from './verbs/train.ts';
 export { openTrainingData, type TrainingData } from './verbs/training-data.ts';
+export { type TreatData, type TreatEvent, type TreatOptions, type TrialStore, treat } from './verbs/treat.ts';

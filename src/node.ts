@@ -28,6 +28,7 @@ import { openTrainingData, type TrainingData } from './verbs/training-data.ts';
 
 export * from './index.ts';
 export { openRunFolder, type RunConfig, type RunFolder, readRunConfig } from './logs/node/run-folder.ts';
+export { type NodeTreatOptions, treat } from './node-treat.ts';
 export { writeModel } from './runtime/node/model-files.ts';
 export { type NodeRuntimeOptions, nodeRuntime } from './runtime/node/onnxruntime.ts';
 

@@ -26,8 +26,17 @@ const losses = ['auto', ...lossKinds] as const;
 const optimizerNames = Object.keys(optimizers);
 const LARGEST_SEED = 2 ** 32 - 1;
 
-/** Declares the options that say what is fed, with which weights, and what a step is. */
+/** Declares the options that say what is fed, with which weights, what a step is, and how many of them. */
 export function declareMeasuring(command: Command): Command {
+  return declareSubject(command).option(
+    '--steps <n>',
+    'train so many steps, look again, confirm or withdraw',
+    wholeNumber('--steps', 0, 1_000_000),
+  );
+}
+
+/** Declares the options that say what is fed, with which weights, and what a step is. */
+export function declareSubject(command: Command): Command {
   return command
     .option('--input <[name=]file>', 'a .npy or idx array for a model input; repeat for several inputs', collect)
     .option('--target <file>', 'a .npy or idx array of labels or values for --input')
@@ -43,12 +52,7 @@ export function declareMeasuring(command: Command): Command {
       `judge the size of its first step, and train --steps with it: ${optimizerNames.join(', ')}`,
       oneOf('--optimizer', optimizerNames),
     )
-    .option('--lr <x>', "its learning rate (default: the optimizer's usual one)", positiveNumber('--lr'))
-    .option(
-      '--steps <n>',
-      'train so many steps, look again, confirm or withdraw',
-      wholeNumber('--steps', 0, 1_000_000),
-    );
+    .option('--lr <x>', "its learning rate (default: the optimizer's usual one)", positiveNumber('--lr'));
 }
 
 /** Declares the option for the runtime's threads. */
@@ -75,9 +79,16 @@ export function measuring(options: MeasureOptions): NodeDiagnoseOptions {
   };
 }
 
-/** The command that gives a report again, wherever it is written to: `gradient-doctor <verb> <paths> <options>`. */
-export function commandOf(words: readonly string[], options: MeasureOptions): string {
-  const named: [string, string | number | undefined][] = [
+/**
+ * The command that gives a report again, wherever it is written to: `gradient-doctor <verb> <paths> <options>`, with
+ * options of the verb's own after them.
+ */
+export function commandOf(
+  words: readonly string[],
+  options: MeasureOptions,
+  own: readonly (readonly [name: string, value: string | number | undefined])[] = [],
+): string {
+  const named: (readonly [string, string | number | undefined])[] = [
     ['--data', options.data],
     ...(options.input ?? []).map((input): [string, string] => ['--input', input]),
     ['--target', options.target],
@@ -91,11 +102,15 @@ export function commandOf(words: readonly string[], options: MeasureOptions): st
     ['--lr', options.lr],
     ['--steps', options.steps],
     ['--threads', options.threads],
+    ...own,
   ];
-  const chosen = named.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]));
+  const chosen = named.flatMap(([name, value]) =>
+    value === undefined ? [] : value === '' ? [name] : [name, String(value)],
+  );
   return ['gradient-doctor', ...words, ...chosen].map(quoteWord).join(' ');
 }
 
-function quoteWord(word: string): string {
+/** A word as a shell takes it. */
+export function quoteWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

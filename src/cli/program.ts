@@ -31,6 +31,11 @@ const commands: readonly { name: string; summary: string; load: () => Promise<Co
     load: () => import('./commands/train.ts'),
   },
   {
+    name: 'treat',
+    summary: 'redesign a sick network, and prove it by training',
+    load: () => import('./commands/treat.ts'),
+  },
+  {
     name: 'differentiate',
     summary: 'write the model with its loss and gradients as a plain ONNX file',
     load: () => import('./commands/differentiate.ts'),

@@ -104,3 +104,10 @@ function takeWidth(chars: readonly string[], width: number): string[] {
   }
   return taken;
 }
+
+/** Code of several lines: line breaks and spaces stay, every other character that moves or hides text becomes visible. */
+export function cleanCode(text: string, unicode = true): string {
+  const lines = text.replaceAll('\r\n', '\n').replaceAll('\t', '    ').split('\n');
+  const part = (piece: string) => (/^ *$/.test(piece) ? piece : clean(piece, unicode));
+  return lines.map((line) => line.split(/( +)/).map(part).join('').trimEnd()).join('\n');
+}

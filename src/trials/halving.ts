@@ -27,7 +27,15 @@ export function planRungs(plans: number, steps: number, seeds: number, finalists
     rungs.unshift({ steps: length, seeds: 1, keep: left });
     left = entering;
   }
-  return rungs;
+  const merged: Rung[] = [];
+  for (const rung of rungs) {
+    const before = merged.at(-1);
+    // A second round of the same length would tell nothing that the first did not.
+    if (before?.steps === rung.steps && before.seeds === rung.seeds)
+      merged[merged.length - 1] = { ...before, keep: rung.keep };
+    else merged.push(rung);
+  }
+  return merged;
 }
 
 /** Steps of training that a schedule costs altogether, the baseline with it. */

@@ -1,18 +1,21 @@
-import { UsageError } from '../graph/errors.ts';
+import { suggest } from '../graph/did-you-mean.ts';
+import { UsageError, UserError } from '../graph/errors.ts';
 import type { Model } from '../graph/graph.ts';
-import { createRandom } from '../random/random.ts';
+import { findParameters } from '../graph/parameters.ts';
+import { sizeOf as countOf } from '../graph/tensor.ts';
 import { remedies as allRemedies } from '../remedies/index.ts';
 import type { Patient, Remedy } from '../remedies/remedy.ts';
 import type { ReportSubject } from '../report/subject.ts';
-import { costOf, planRungs, type Rung, rankPlans } from '../trials/halving.ts';
-import { judgeTrials, type Ranking } from '../trials/judge.ts';
+import type { PatchOf, Treatment, TreatmentOutcome } from '../report/treatment/treatment.ts';
+import { type Candidate, carryOut, isCandidate, type SkippedPlan } from '../trials/candidates.ts';
 import { BASELINE, type ProposedPlan, proposePlans, sizeOfChange } from '../trials/plans.ts';
-import type { Executor, Plan, TrialData, TrialResult, TrialTask } from '../trials/trial.ts';
-import { type Candidate, carryOut, hashOf, isCandidate, type SkippedPlan } from './candidates.ts';
+import type { Executor, TrialData } from '../trials/trial.ts';
 import { diagnose } from './diagnose.ts';
 import { examinePatient, type PatientOptions } from './patient.ts';
-import type { TreatEvent, Treatment, TreatmentOutcome } from './treat-events.ts';
+import { runRounds, type TrialStore } from './rounds.ts';
+import type { TreatEvent } from './treat-events.ts';
 
+export type { TrialStore } from './rounds.ts';
 export type { TreatEvent, Treatment, TreatmentOutcome } from './treat-events.ts';
 
 /** Rows to train candidates on, so that whoever runs a trial opens the same ones. */
@@ -24,12 +27,6 @@ export interface TreatData {
   /** How many rows there are; undefined where they are drawn without end. */
   readonly rows?: number;
   readonly notes?: readonly string[];
-}
-
-/** Results of trials that are kept, so that a run that was killed goes on. */
-export interface TrialStore {
-  readonly results: ReadonlyMap<string, TrialResult>;
-  add(result: TrialResult): Promise<void>;
 }
 
 export interface TreatOptions extends PatientOptions {
@@ -54,6 +51,8 @@ export interface TreatOptions extends PatientOptions {
   /** Part of the rows held out, default a fifth. */
   readonly validation?: number;
   readonly version?: string;
+  /** Of the reports: the command that gives the same again. */
+  readonly command?: string;
 }
 
 const BUDGET_SECONDS = 120;
@@ -61,12 +60,6 @@ const SEEDS = 3;
 const VALIDATION = 0.2;
 /** Fewer held-out rows than this say nothing. */
 const FEWEST_HELD_OUT = 20;
-/** Steps of the trial that times a step, and bounds of the last round's. */
-const TIMING_STEPS = 20;
-const FEWEST_STEPS = 30;
-const MOST_STEPS = 3000;
-/** Part of the budget that is planned for: the rest is starting, diagnosing and surprises. */
-const PLANNED = 0.8;
 
 /**
  * Redesigns a network and proves the redesign by training it: `for await (const event of treat(model, options))`.
@@ -76,12 +69,14 @@ const PLANNED = 0.8;
  */
 export async function* treat(given: Model, options: TreatOptions): AsyncGenerator<TreatEvent> {
   const start = performance.now();
-  const { seeds = SEEDS, remedies = allRemedies, data, executor, budget = { seconds: BUDGET_SECONDS } } = options;
+  const { remedies = allRemedies, data, executor, seeds = SEEDS } = options;
   const known = new Map(remedies.map((remedy) => [remedy.id, remedy]));
+  const asked = options.plans && namedPlans(options.plans, known);
   const { patient, report } = await examinePatient(given, options);
   yield { kind: 'diagnosed', report };
   const notes = [...(data?.notes ?? [])];
-  const none = { executor: executor?.name ?? 'none', steps: 0, seeds: 0, rounds: 0, done: 0, heldOut: false };
+  const trials = { executor: executor?.name ?? 'none', steps: 0, seeds: 0, rounds: 0, done: 0, heldOut: false };
+  const seconds = () => (performance.now() - start) / 1000;
   const finish = (outcome: TreatmentOutcome, reason: string, more: Partial<Treatment> = {}): TreatEvent => ({
     kind: 'end',
     treatment: {
@@ -91,20 +86,23 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
       plans: [],
       skipped: [],
       results: [],
+      parameters: new Map(),
       remedies: [],
+      patches: [],
       notes,
-      trials: { ...none, seconds: (performance.now() - start) / 1000, data: data?.name ?? 'none', complete: true },
+      trials: { ...trials, seconds: seconds(), data: data?.name ?? 'none', complete: true },
+      ...(options.command !== undefined && { command: options.command }),
       ...more,
     },
   });
   const sick = report.diagnosis.findings.some(({ severity }) => severity === 'error');
-  if (!sick && !options.anyway && !options.plans) {
+  if (!sick && !options.anyway && !asked) {
     const few = report.diagnosis.findings.some(({ severity }) => severity === 'warning');
     const still = few ? 'there are warnings, but no error' : 'nothing is wrong with it';
     yield finish('healthy', `${still}: no change is recommended, and none was tried`);
     return;
   }
-  const proposed = options.plans ? named(options.plans, known) : proposePlans(patient, remedies, options.mostPlans);
+  const proposed = asked ?? proposePlans(patient, remedies, options.mostPlans);
   const carried = await Promise.all(proposed.map((plan) => carryOut(plan, patient, known)));
   const skipped = carried.filter((result): result is SkippedPlan => !isCandidate(result));
   const candidates = distinct(carried.filter(isCandidate));
@@ -112,152 +110,78 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
   yield { kind: 'plans', plans, skipped };
   if (candidates.length === 0) {
     const reason = skipped.length > 0 ? `: ${skipped[0]!.plan.id}: ${skipped[0]!.reason}` : '';
-    yield finish('no-plan', `no remedy fits what was found${reason}`, { skipped });
+    const what = asked ? 'none of the plans asked for can be carried out' : 'no remedy fits what was found';
+    yield finish('no-plan', what + reason, { skipped });
     return;
   }
+  const base = await carryOut(BASELINE, patient, known);
+  if (!isCandidate(base)) throw new UsageError(base.reason, { code: 'baseline' });
+  const parameters = new Map([base, ...candidates].map((one) => [one.plan.id, parametersOf(one)]));
   const sizeOf = (id: string) => sizeOfChange(id === BASELINE.id ? [] : id.split('+').map((part) => known.get(part)!));
-  const remediesOf = (plan: Plan) => plan.remedies.map((id) => known.get(id)!);
+  const winning = (winner: Candidate) => {
+    const own = winner.plan.remedies.map((id) => known.get(id)!);
+    return { winner, remedies: own, patches: patchesOf(own, patient, notes) };
+  };
   if (!data || !executor) {
     const best = await byGradient(candidates, patient, options, sizeOf);
-    const shown = best && { winner: best.candidate, after: best.report, remedies: remediesOf(best.candidate.plan) };
+    const healthy = best && `${best.candidate.plan.id} is the smallest change after which the gradient is healthy`;
     yield finish(
       'gradient-only',
-      best
-        ? `no data were given, so nothing was trained: ${best.candidate.plan.id} is the smallest change after which the gradient is healthy`
-        : 'no data were given, so nothing was trained, and no plan makes the gradient healthy',
-      { plans, skipped, ...shown },
+      `no data were given, so nothing was trained${healthy ? `: ${healthy}` : ', and no plan makes the gradient healthy'}`,
+      { plans, skipped, parameters, ...(best && { ...winning(best.candidate), after: best.report }) },
     );
     return;
   }
 
-  const base = await carryOut(BASELINE, patient, known);
-  if (!isCandidate(base)) throw new UsageError(base.reason, { code: 'baseline' });
-  const all = new Map([base, ...candidates].map((candidate) => [candidate.plan.id, candidate]));
-  const artifacts = new Map([
-    ...(data.artifacts ?? []),
-    ...[...all.values()].map(({ hash, bytes }) => [hash, bytes] as const),
-  ]);
   const validation = heldOutPart(data, options.validation ?? VALIDATION);
   if (validation === 0) notes.push('too few rows to hold any out: plans are judged by their training loss');
-  const taskOf = (id: string, seed: number, steps: number) =>
-    taskFor(all.get(id)!, { seed, steps, data: data.trial, validation, version: options.version ?? '0' });
-
-  const results: TrialResult[] = [];
-  let ranking: Ranking | undefined;
-  let rungs: Rung[] = [];
-  let complete = true;
-  let [done, total, spent, planned] = [0, 0, 0, 0];
-  const elapsed = () => (performance.now() - start) / 1000;
-  const limit = budget.seconds ?? Number.POSITIVE_INFINITY;
-  const stop = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-  /** Runs tasks that the store does not know yet; each result is kept before it is told. */
-  async function* run(tasks: readonly TrialTask[]): AsyncGenerator<TreatEvent> {
-    const fresh = tasks.filter(({ id }) => !options.store?.results.has(id));
-    const told = (result: TrialResult, isKnown: boolean): TreatEvent => {
-      done++;
-      spent += result.steps;
-      if (result.steps > TIMING_STEPS || rungs.length > 0) results.push(result);
-      const pace = elapsed() / Math.max(1, spent);
-      return {
-        kind: 'trial',
-        result,
-        done,
-        of: total,
-        secondsLeft: Math.max(0, planned - spent) * pace,
-        known: isKnown,
-      };
-    };
-    for (const { id } of tasks) {
-      const result = options.store?.results.get(id);
-      if (result) yield told(result, true);
-    }
-    if (fresh.length === 0 || signal.aborted) return;
-    for await (const result of executor!.run(fresh, artifacts, { signal })) {
-      await options.store?.add(result);
-      yield told(result, false);
-    }
-  }
-
-  const timer = Number.isFinite(limit)
-    ? setTimeout(() => stop.abort(), 1000 * Math.max(0, limit - elapsed()))
-    : undefined;
-  try {
-    const steps = options.steps ?? (yield* timeSteps());
-    rungs = fitTrials(planRungs(candidates.length, steps, seeds), candidates.length, budget.trials);
-    planned = costOf(rungs, candidates.length);
-    let left = rankByPromise(plans);
-    total = done + trialsOf(rungs, candidates.length);
-    for (const [i, rung] of rungs.entries()) {
-      if (signal.aborted) break;
-      const ids = [BASELINE.id, ...left];
-      const tasks = await Promise.all(
-        ids.flatMap((id) => Array.from({ length: rung.seeds }, (_, k) => taskOf(id, patient.seed + k, rung.steps))),
-      );
-      yield { kind: 'round', round: i + 1, of: rungs.length, plans: left, steps: rung.steps, trials: tasks.length };
-      yield* run(tasks);
-      const own = results.filter(({ id }) => tasks.some((task) => task.id === id));
-      complete = own.length === tasks.length;
-      if (own.length > 0) {
-        const random = createRandom(patient.seed).fork('judge');
-        const judged = judgeTrials(own, sizeOf, random);
-        if (!ranking || judged.outcome !== 'too-little-evidence') ranking = judged;
-      }
-      if (!complete) break;
-      left = rankPlans(own).slice(0, rung.keep);
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-
-  const winner = ranking?.winner === undefined ? undefined : all.get(ranking.winner);
-  const after = winner && (await diagnoseDesign(winner, options, patient));
+  const all = [base, ...candidates];
+  const rounds = yield* runRounds(all, {
+    executor,
+    budget: options.budget ?? { seconds: BUDGET_SECONDS },
+    start,
+    seeds,
+    steps: options.steps,
+    seed: patient.seed,
+    data: data.trial,
+    artifacts: new Map([...(data.artifacts ?? []), ...all.map(({ hash, bytes }) => [hash, bytes] as const)]),
+    validation,
+    version: options.version ?? '0',
+    sizeOf,
+    store: options.store,
+    signal: options.signal,
+  });
+  notes.push(...rounds.notes);
+  const { ranking, rungs } = rounds;
+  const winner = all.find(({ plan }) => plan.id === ranking?.winner);
   const last = rungs.at(-1);
-  yield finish(
-    ranking?.outcome ?? 'too-little-evidence',
-    ranking?.reason ?? 'no trial ended within the budget: give more time, or a smaller network',
-    {
-      plans,
-      skipped,
-      results,
-      ...(ranking && { ranking }),
-      ...(winner && { winner, remedies: remediesOf(winner.plan) }),
-      ...(after && { after }),
-      trials: {
-        executor: executor.name,
-        steps: last?.steps ?? 0,
-        seeds: last?.seeds ?? 0,
-        rounds: rungs.length,
-        done,
-        seconds: elapsed(),
-        data: data.name,
-        heldOut: validation > 0,
-        complete: complete && !options.signal?.aborted,
-      },
+  yield finish(ranking?.outcome ?? 'too-little-evidence', ranking?.reason ?? sayNothing(), {
+    plans,
+    skipped,
+    results: rounds.results,
+    parameters,
+    ...(ranking && { ranking }),
+    ...(winner && { ...winning(winner), after: await diagnoseDesign(winner, options, patient) }),
+    trials: {
+      executor: executor.name,
+      steps: last?.steps ?? 0,
+      seeds: last?.seeds ?? 0,
+      rounds: rungs.length,
+      done: rounds.done,
+      seconds: seconds(),
+      data: data.name,
+      heldOut: validation > 0,
+      complete: rounds.complete && !options.signal?.aborted,
     },
-  );
+  });
 
-  /** Trains the baseline for a few steps, and gives the steps that fit into what is left of the budget. */
-  async function* timeSteps(): AsyncGenerator<TreatEvent, number> {
-    const from = performance.now();
-    total = 1;
-    let perStep = 0;
-    const task = await taskOf(BASELINE.id, patient.seed, TIMING_STEPS);
-    for await (const event of run([task])) {
-      if (event.kind === 'trial') perStep = event.result.seconds / Math.max(1, event.result.steps);
-      yield event;
+  /** Why there is not one result. */
+  function sayNothing(): string {
+    if (options.signal?.aborted) return 'it was interrupted before the first trial ended';
+    if (rungs.length === 0 && options.budget?.trials !== undefined) {
+      return `a budget of ${options.budget.trials} trials is too small: the baseline and one plan need 2`;
     }
-    const wall = (performance.now() - from) / 1000;
-    const seconds = PLANNED * (limit - elapsed());
-    if (!Number.isFinite(seconds)) return MOST_STEPS / 10;
-    // A candidate is at most about twice as slow as the baseline; starting a trial costs what the timing trial did.
-    const each = Math.max(perStep, wall / TIMING_STEPS / 4) * 1.5;
-    const affordable = (seconds * executor!.parallel) / Math.max(each, 1e-6);
-    let best = FEWEST_STEPS;
-    for (let steps = FEWEST_STEPS; steps <= MOST_STEPS; steps = Math.ceil(steps * 1.1)) {
-      if (costOf(planRungs(candidates.length, steps, seeds), candidates.length) <= affordable) best = steps;
-    }
-    return best;
+    return 'no trial ended within the budget: give more time, or a smaller network';
   }
 }
 
@@ -272,14 +196,18 @@ function distinct(candidates: readonly Candidate[]): Candidate[] {
   });
 }
 
-function named(lists: readonly (readonly string[])[], known: ReadonlyMap<string, Remedy>): ProposedPlan[] {
+/** Plans made of remedies by their ids. Throws UsageError for an unknown one. */
+function namedPlans(lists: readonly (readonly string[])[], known: ReadonlyMap<string, Remedy>): ProposedPlan[] {
   return lists.map((ids) => {
-    const parts = ids.map((id) => known.get(id));
-    const missing = ids.find((_, i) => !parts[i]);
-    if (missing !== undefined) {
-      throw new UsageError(`no remedy "${missing}"`, { code: 'unknown-remedy', hint: [...known.keys()].join(', ') });
+    const own = ids.map((id) => {
+      const remedy = known.get(id);
+      if (remedy) return remedy;
+      throw new UsageError(`no remedy "${id}"`, { code: 'unknown-remedy', hint: suggest(id, [...known.keys()]) });
+    });
+    const clash = own.flatMap((a) => own.filter((b) => a.conflicts.includes(b.id)).map((b) => [a.id, b.id]))[0];
+    if (clash) {
+      throw new UsageError(`${clash[0]} and ${clash[1]} make no sense together`, { code: 'remedy-conflict' });
     }
-    const own = parts as Remedy[];
     const model = own.some(({ changes }) => changes === 'changes-model');
     const training = own.some(({ changes }) => changes === 'changes-training');
     return {
@@ -292,37 +220,24 @@ function named(lists: readonly (readonly string[])[], known: ReadonlyMap<string,
   });
 }
 
-const rankByPromise = (plans: readonly ProposedPlan[]) => plans.map(({ id }) => id);
-
-async function taskFor(
-  { plan, hash, design }: Candidate,
-  settings: Pick<TrialTask, 'seed' | 'steps' | 'data' | 'validation' | 'version'>,
-): Promise<TrialTask> {
-  const task = { plan: plan.id, model: hash, training: design.training, ...settings };
-  return { id: await hashOf(new TextEncoder().encode(JSON.stringify(task))), ...task };
-}
-
-function trialsOf(rungs: readonly Rung[], plans: number): number {
-  let [left, total] = [plans, 0];
-  for (const { seeds, keep } of rungs) {
-    total += (left + 1) * seeds;
-    left = Math.min(left, keep);
-  }
-  return total;
-}
-
-/** Rungs with fewer seeds, then only the last, where that many trials may not be run. */
-function fitTrials(rungs: Rung[], plans: number, most = Number.POSITIVE_INFINITY): Rung[] {
-  let fitted = rungs;
-  while (trialsOf(fitted, plans) > most && fitted.at(-1)!.seeds > 1) {
-    fitted = fitted.map((rung) => ({ ...rung, seeds: Math.max(1, rung.seeds - 1) }));
-  }
-  return fitted;
-}
-
 /** The part to hold out: none where it would be too few rows. */
 function heldOutPart({ rows }: TreatData, part: number): number {
   return rows !== undefined && rows * part < FEWEST_HELD_OUT ? 0 : part;
+}
+
+function parametersOf({ design: { model } }: Candidate): number {
+  return findParameters(model).reduce((sum, name) => sum + countOf(model.graph.initializers.get(name)!.dims), 0);
+}
+
+function patchesOf(remedies: readonly Remedy[], patient: Patient, notes: string[]): PatchOf[] {
+  return remedies.flatMap((remedy) => {
+    try {
+      return [{ remedy: remedy.id, title: remedy.title, patch: remedy.patch(patient) }];
+    } catch (error) {
+      notes.push(`no code to paste for ${remedy.id}: ${error instanceof UserError ? error.describe() : String(error)}`);
+      return [];
+    }
+  });
 }
 
 /** Without training: the smallest change after which nothing is an error, by a diagnosis of each candidate. */
@@ -333,6 +248,7 @@ async function byGradient(
   sizeOf: (id: string) => number,
 ): Promise<{ candidate: Candidate; report: ReportSubject } | undefined> {
   for (const candidate of [...candidates].sort((a, b) => sizeOf(a.plan.id) - sizeOf(b.plan.id))) {
+    if (options.signal?.aborted) return undefined;
     const report = await diagnoseDesign(candidate, options, patient);
     if (!report.diagnosis.findings.some(({ severity }) => severity === 'error')) return { candidate, report };
   }
@@ -340,11 +256,11 @@ async function byGradient(
 }
 
 function diagnoseDesign({ design }: Candidate, options: TreatOptions, patient: Patient): Promise<ReportSubject> {
-  const { optimizer, learningRate, loss, output } = design.training;
+  const { optimizer, learningRate, loss, output, batch } = design.training;
   return diagnose(design.model, {
     ...options,
     seed: patient.seed,
-    size: patient.design.training.batch,
+    size: batch,
     optimizer: optimizer.name,
     learningRate,
     loss: loss === 'model-output' ? 'auto' : loss,

@@ -28,6 +28,8 @@ code,bdi.name{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu San
 h1 bdi.name{font-size:1em;font-family:inherit}
 code{background:var(--code);border-radius:4px;padding:1px 5px}
 .command{display:block;padding:9px 11px;white-space:pre-wrap;user-select:all}
+pre{background:var(--code);border-radius:8px;padding:10px 12px;margin:4px 0 12px;font-size:13.5px;line-height:1.45;overflow-wrap:normal}
+pre code{background:none;padding:0;font-size:1em}
 .verdict{border-left:6px solid var(--tone);--tone:var(--good)}
 .verdict.error{--tone:var(--bad)}.verdict.warning{--tone:var(--warn)}
 .verdict h2{color:var(--tone);font-size:27px;display:flex;gap:10px;align-items:baseline}
@@ -134,6 +136,7 @@ section{border:0;border-top:1px solid var(--line);border-radius:0;padding:12px 0
 nav,details{display:none}
 figure,.finding,tr,.tiles,.chips{break-inside:avoid}
 h2,h3,.lead{break-after:avoid}
+pre{white-space:pre-wrap;overflow-wrap:anywhere}
 .scroll{overflow:visible;max-height:none}.scroll svg{max-width:100%}
 svg{max-height:235mm}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}

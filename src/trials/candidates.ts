@@ -1,7 +1,8 @@
 import { UserError } from '../graph/errors.ts';
 import { encodeModel } from '../graph/onnx/encode.ts';
 import type { Design, Patient, Remedy } from '../remedies/remedy.ts';
-import type { Plan } from '../trials/trial.ts';
+import { contentHash } from './identify.ts';
+import type { Plan } from './trial.ts';
 
 /** A plan carried out: the network as it would be trained. */
 export interface Candidate {
@@ -31,20 +32,14 @@ export async function carryOut(
     try {
       design = await remedy.apply(design, patient);
     } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      return { plan, reason: error.describe() };
+      // Users add remedies of their own: one that breaks must not take the others with it.
+      return { plan, reason: error instanceof UserError ? error.describe() : `${id} failed: ${String(error)}` };
     }
   }
   const bytes = encodeModel(design.model);
-  return { plan, design, bytes, hash: await hashOf(bytes) };
+  return { plan, design, bytes, hash: await contentHash(bytes) };
 }
 
 export function isCandidate(result: Candidate | SkippedPlan): result is Candidate {
   return 'bytes' in result;
-}
-
-/** SHA-256 of some bytes, in hexadecimal. */
-export async function hashOf(bytes: Uint8Array): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>);
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
