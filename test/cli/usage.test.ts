@@ -82,7 +82,7 @@ describe('unusable usage or input', () => {
     ['a negative seed', ['diagnose', relu, '--seed=-1'], /--seed: "-1"/],
     ['an unknown loss', ['diagnose', relu, '--loss', 'ms'], /--loss: "ms" .*did you mean "mse"\?$/],
     ['an unknown optimizer', ['diagnose', relu, '--optimizer', 'adm'], /--optimizer: "adm" .*did you mean "adam"\?$/],
-    ['an unknown format', ['diagnose', relu, '--format', 'xml'], /--format: "xml" .*accepted: text, json$/],
+    ['an unknown format', ['diagnose', relu, '--format', 'xml'], /--format: "xml" .*accepted: text, json, markdown, html$/],
     ['a missing model', ['diagnose', 'nope.onnx'], /nope\.onnx: there is no such file$/],
     ['a directory', ['diagnose', '.'], /is a directory, expected a file$/],
     ['a file that is no model', ['diagnose', 'LICENSE'], /LICENSE: .*ONNX/],
