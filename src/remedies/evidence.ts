@@ -10,6 +10,11 @@ export function findingOf({ diagnosis }: Patient, ...rules: readonly Finding['ru
   return diagnosis.findings.find(({ rule, severity }) => severity !== 'info' && rules.includes(rule));
 }
 
+/** The first error or warning of any rule; undefined for a network that nothing is wrong with. */
+export function anyFinding({ diagnosis }: Patient): Finding | undefined {
+  return diagnosis.findings.find(({ severity }) => severity !== 'info');
+}
+
 /** The first error or warning that names a remedy, as its relief or among what to try. */
 export function findingNaming({ diagnosis }: Patient, id: string): Finding | undefined {
   return diagnosis.findings.find(

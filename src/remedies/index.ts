@@ -1,6 +1,8 @@
 import { activationRemedies } from './activations/index.ts';
+import { dataRemedies } from './data.ts';
 import { initializationRemedies } from './initialization/index.ts';
 import { normalizationRemedies } from './normalization.ts';
+import { outputRemedies } from './outputs.ts';
 import { recurrentRemedies } from './recurrent/index.ts';
 import type { Remedy } from './remedy.ts';
 import { structureRemedies } from './structure/index.ts';
@@ -13,5 +15,7 @@ export const remedies: readonly Remedy[] = [
   ...normalizationRemedies,
   ...structureRemedies,
   ...recurrentRemedies,
+  ...outputRemedies,
+  ...dataRemedies,
   ...trainingRemedies,
 ];
