@@ -13,6 +13,7 @@ import type { Patient, TrainingSetup } from '../../../src/remedies/remedy.ts';
 import type { ReportSubject } from '../../../src/report/subject.ts';
 import { bindShapes } from '../../../src/runtime/bind.ts';
 import { openSource } from '../../../src/runtime/node/files.ts';
+import { loadDigit } from '../../../src/runtime/node/mnist-files.ts';
 import { nodeRuntime } from '../../../src/runtime/node/onnxruntime.ts';
 import { diagnose } from '../../../src/verbs/diagnose.ts';
 import { type DiagnoseStepsOptions, diagnoseSteps } from '../../../src/verbs/diagnose-steps.ts';
@@ -41,13 +42,14 @@ export async function patientOf(
   batch: BatchRequest,
   { steps, training = {}, ...rest }: Partial<DiagnoseStepsOptions> & { training?: Partial<TrainingSetup> } = {},
 ): Promise<Patient> {
-  const options = { runtime, batch, ...rest };
+  const options = { runtime, batch, loadDigits: loadDigit, ...rest };
   const report: ReportSubject =
     steps === undefined ? await diagnose(model, options) : await diagnoseSteps(model, { ...options, steps });
   const inputs = model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name));
   const prepared = prepareForMeasuring(model).model;
   const made = await makeBatch(batch, inputs, {
     seed: 0,
+    loadDigits: loadDigit,
     output: model.graph.outputs[0],
     vocabulary: vocabularies(model, inputs),
     ...(rest.size !== undefined && { size: rest.size }),
@@ -81,7 +83,12 @@ export function reread(model: Model): Promise<Model> {
 
 /** Effective decades between output and first layer. */
 export async function decadesOf(model: Model, batch: BatchRequest, size?: number): Promise<number> {
-  const { diagnosis } = await diagnose(model, { runtime, batch, ...(size !== undefined && { size }) });
+  const { diagnosis } = await diagnose(model, {
+    runtime,
+    batch,
+    loadDigits: loadDigit,
+    ...(size !== undefined && { size }),
+  });
   return effectiveDecades(diagnosis.attribution!.byKind);
 }
 
@@ -108,6 +115,7 @@ export async function learns(
     validation: 0.2,
     seed: 3,
     output: model.graph.outputs[0],
+    loadDigits: loadDigit,
   });
   let accuracy = Number.NaN;
   const events = train(model, {
@@ -121,7 +129,7 @@ export async function learns(
     monitor: false,
   });
   for await (const event of events) {
-    if (event.kind === 'validation') accuracy = event.metrics.val_accuracy ?? event.metrics.accuracy ?? accuracy;
+    if (event.kind === 'validation') accuracy = event.metrics.accuracy ?? event.metrics.rmse ?? accuracy;
   }
   return accuracy;
 }
