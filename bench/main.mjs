@@ -8,6 +8,7 @@ const sections = {
   training: async () => (await import('./training.mjs')).benchTraining(),
   memory: async () => (await import('./memory.mjs')).benchMemory(),
   mnist: async () => (await import('./mnist.mjs')).benchMnist(),
+  trials: async () => (await import('./trials.mjs')).benchTrials(),
 };
 
 const wanted = process.argv.slice(2);

@@ -92,7 +92,7 @@ export async function startWorker(options: QueueWorkerOptions): Promise<QueueWor
         () => {},
       );
     }, 1000 * LOOK_SECONDS);
-    let told = performance.now();
+    let told = Number.NEGATIVE_INFINITY;
     try {
       const files = await artifacts(task, again);
       const result = await run(task, files, {

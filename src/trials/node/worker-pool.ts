@@ -129,8 +129,8 @@ export class WorkerPool {
       const bytes = artifacts.get(hash);
       if (!bytes || sent.has(hash)) continue;
       sent.add(hash);
-      // A copy to give away: a view into a larger buffer would be sent with all of it.
-      const copy = bytes.slice();
+      // A copy to give away: a view would be sent with all of its buffer. Not slice(), which is a view of a Buffer.
+      const copy = new Uint8Array(bytes);
       send(worker, { kind: 'artifact', hash, bytes: copy }, [copy.buffer]);
     }
     send(worker, { kind: 'run', task });

@@ -64,8 +64,8 @@ withServer('trials over a queue', () => {
   let executor: Executor;
   const notices: string[] = [];
   const workers: WorkerProcess[] = [];
-  const startProcess = (url = server.url) => {
-    const worker = new WorkerProcess(url);
+  const startProcess = (...args: string[]) => {
+    const worker = new WorkerProcess(server.url, ...args);
     workers.push(worker);
     return worker;
   };
@@ -87,12 +87,12 @@ withServer('trials over a queue', () => {
     const running = collect(executor.run(tasks, artifacts, { onProgress: ({ step }) => steps.push(step) }));
     while (notices.length === 0) await sleep(20);
     expect(notices[0]).toContain(`gradient-doctor worker --queue redis://127.0.0.1:${server.port}`);
-    const worker = startProcess();
+    const worker = startProcess('--concurrency', '2');
     const results = await running;
     const expected = await locally(tasks, artifacts);
     expect(new Map(results.map((result) => [result.id, withoutSeconds(result)]))).toEqual(expected);
     await worker.says(/seed 3, 60 steps: done/);
-    expect(executor.parallel).toBe(1);
+    expect(executor.parallel).toBe(2);
     // A run that asks for the same gets what was done.
     const [again] = await collect(executor.run(tasks.slice(0, 1), artifacts));
     expect(again).toEqual(results.find(({ id }) => id === tasks[0]!.id));
@@ -122,6 +122,7 @@ withServer('trials over a queue', () => {
     let begun = false;
     const running = collect(executor.run(tasks, artifacts, { onProgress: () => (begun = true) }));
     for (let i = 0; i < 3000 && !begun; i++) await sleep(5);
+    expect(begun).toBe(true);
     await server.stop();
     await sleep(500);
     await server.start();

@@ -115,13 +115,15 @@ describe('trials in worker threads', () => {
   it('are sent each artifact once per worker, alone, and forget what is no longer of use', async () => {
     const log = scripted('log', `if (kind === 'run') done(task);`);
     const { artifacts, taskOf, model } = await smallTrials();
-    const shared = new Uint8Array(1_000_000);
+    // A view into a larger buffer, of the kind that comes from the network.
+    const shared = Buffer.alloc(1_000_000);
     const data = { kind: 'packed', hash: 'd'.repeat(64) } as const;
     const all = new Map([...artifacts, [data.hash, shared.subarray(10, 110)]]);
     const executor = localExecutor({ entry: log.entry, workers: 1 });
     await collect(executor.run(await Promise.all([1, 2].map((seed) => taskOf({ seed, data }))), all));
     await collect(executor.run([await taskOf({ seed: 3 })], artifacts));
     await executor.close();
+    expect(shared.length).toBe(1_000_000);
     const size = artifacts.get(model)!.length;
     expect(log.log()).toEqual([
       `artifact ${model.slice(0, 4)} ${size}`,
