@@ -12,7 +12,7 @@ const changes = {
   'use-critical-init': (design) => withInit(usualInit[design.activation] ?? 'glorot-normal')(design),
   'randomize-init': (design) => withInit(usualInit[design.activation])(design),
   'zero-biases': (design) => ({ ...design, bias: undefined }),
-  'add-batch-norm': (design) => ({ ...design, norm: 'batch-norm' }),
+  'add-batch-norm': (design) => (design.family === 'transformer' ? undefined : { ...design, norm: 'batch-norm' }),
   'add-layer-norm': (design) => ({ ...design, norm: design.family === 'transformer' ? 'pre' : 'layer-norm' }),
   'add-residual': (design) => ({ ...design, skip: true }),
   'use-lstm': (design) => ({ ...design, cell: 'lstm', activation: undefined, recurrentInit: undefined }),
@@ -29,7 +29,8 @@ const settings = {
 
 /** The network with the change, or undefined where the remedy cannot be written as a spec. */
 export function restored(network, remedy) {
-  if (changes[remedy]) return { ...network, design: changes[remedy](network.design) };
+  const design = changes[remedy]?.(network.design);
+  if (design) return { ...network, design };
   if (settings[remedy]) return { ...network, ...settings[remedy](network) };
   return undefined;
 }

@@ -51,7 +51,19 @@ const drawnBy: Record<ReturnType<typeof initializationFor>, Pick<Candidate, 'cha
   'use-critical-init': { change: 'critical-init', action: 'the critical initialization' },
 };
 
-function candidatesFor(activation: string | undefined, hasNorm: boolean): Candidate[] {
+const batchNorm = {
+  remedy: 'add-batch-norm',
+  change: 'batch-norm',
+  action: 'batch normalization after each weight layer',
+} as const;
+/** Sequences have no batch of alike units: Transformers normalize each token. */
+const layerNorm = {
+  remedy: 'add-layer-norm',
+  change: 'layer-norm',
+  action: 'layer normalization before each block',
+} as const;
+
+function candidatesFor(activation: string | undefined, hasNorm: boolean, ofTokens: boolean): Candidate[] {
   const bounded = activation !== undefined && saturating.has(activation);
   const init = initializationFor(activation);
   const drawn = bounded ? weights : both;
@@ -74,9 +86,7 @@ function candidatesFor(activation: string | undefined, hasNorm: boolean): Candid
   }
   if (!hasNorm) {
     list.push({
-      remedy: 'add-batch-norm',
-      change: 'batch-norm',
-      action: 'batch normalization after each weight layer',
+      ...(ofTokens ? layerNorm : batchNorm),
       removes: new Set(bounded ? drawn : everything),
       cost: 2,
     });
@@ -105,7 +115,8 @@ export function reliefOf(
   const measured = effectiveDecades(attribution.byKind);
   if (!main || !Number.isFinite(measured)) return undefined;
   const hasNorm = profile.values.some(({ kind, inner }) => kind === 'normalization' && !inner);
-  const ranked = candidatesFor(commonActivation(profile), hasNorm)
+  const ofTokens = profile.values.some(({ kind, inner }) => kind === 'attention' && !inner);
+  const ranked = candidatesFor(commonActivation(profile), hasNorm, ofTokens)
     .map((candidate) => {
       const foreseen = theory && predictChange(theory, candidate.change);
       const parts = Object.entries(attribution.byKind).filter(([kind]) => candidate.removes.has(kind as FactorKind));
