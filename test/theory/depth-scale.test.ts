@@ -16,7 +16,7 @@ describe('tanh networks trained at many depths (examples/depth-scale)', () => {
 
   it('fail where they are deeper than 6ξ', () => {
     const deep = limits.filter(({ ratio }) => ratio > 1.6);
-    expect(deep.length).toBeGreaterThan(5);
+    expect(deep.length).toBeGreaterThanOrEqual(5);
     for (const { accuracy } of deep) expect(accuracy).toBeLessThan(0.35);
   });
 
