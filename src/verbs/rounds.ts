@@ -125,7 +125,7 @@ export async function* runRounds(
     let tried: readonly Candidate[] = others;
     const steps = options.steps ?? (yield* affordableSteps());
     ({ rungs, tried } = fitTrials(others, steps, seeds, most));
-    if (tried.length < others.length) {
+    if (tried.length > 0 && tried.length < others.length) {
       notes.push(`a budget of ${most} trials is enough for ${tried.length} of ${others.length} plans`);
     }
     planned = spent + costOf(rungs, tried.length);

@@ -179,7 +179,7 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
   function sayNothing(): string {
     if (options.signal?.aborted) return 'it was interrupted before the first trial ended';
     if (rungs.length === 0 && options.budget?.trials !== undefined) {
-      return `a budget of ${options.budget.trials} trials is too small: the baseline and one plan need 2`;
+      return `a budget of ${options.budget.trials} is too small: the baseline and one plan need 2 trials`;
     }
     return 'no trial ended within the budget: give more time, or a smaller network';
   }

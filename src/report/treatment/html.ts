@@ -5,6 +5,7 @@ import { document } from '../html/page.ts';
 import { minus, powerText } from '../html/svg.ts';
 import { counted, showDecades, showNumber } from '../numbers.ts';
 import { formatName } from '../summary.ts';
+import { showCell } from '../table.ts';
 import { cleanCode, shorten } from '../text.ts';
 import { curvePaints, drawLossCurves } from './loss-chart.ts';
 import type { Treatment } from './treatment.ts';
@@ -14,6 +15,7 @@ import {
   droppedPlans,
   frameworkNames,
   lossCurves,
+  lossName,
   outcomeWords,
   planCells,
   planColumns,
@@ -28,8 +30,6 @@ import {
 
 const LONGEST_TITLE = 70;
 const signs = { good: '✓', warning: '!', error: '✗' } as const;
-/** Columns that hold a word or an interval. */
-const TEXT_COLUMNS = [0, 4];
 
 /** The treatment as one self-contained page: no network, no script; light and dark, on paper and on a phone. */
 export function renderTreatmentHtml(treatment: Treatment, options: TreatmentOptions = {}): string {
@@ -49,7 +49,7 @@ export function renderTreatmentHtml(treatment: Treatment, options: TreatmentOpti
     title: `${title} – treatment`,
     header: html`<p class="brand">Gradient Doctor</p><h1>${name(title)}</h1><p class="facts-line">${formatName(model)}, ${counted(model.parameters, 'parameter')} · ${sayTrials(treatment)}</p><nav aria-label="parts of this report"><ul>${links}</ul></nav>`,
     main: shown.map(([, , part]) => part),
-    footer: html`<p>Every figure was measured by training the networks. The file needs no network and runs no script.</p>`,
+    footer: html`<p>${treatment.trials.done > 0 ? 'Every figure was measured by training the networks.' : 'Nothing was trained.'} The file needs no network and runs no script.</p>`,
   });
 }
 
@@ -63,7 +63,7 @@ function outcomeSection(treatment: Treatment): Markup {
   const base = rows.find(({ isBaseline }) => isBaseline);
   const [from, to] = [decadesOf(treatment.before), after && decadesOf(after)];
   const tiles: [Content, string][] = [];
-  if (best && base) tiles.push([`${showNumber(base.loss)} → ${showNumber(best.loss)}`, planColumns(treatment)[3]!]);
+  if (best && base) tiles.push([`${showNumber(base.loss)} → ${showNumber(best.loss)}`, lossName(treatment.trials)]);
   if (best?.accuracy !== undefined && base?.accuracy !== undefined) {
     tiles.push([`${showPart(base.accuracy)} → ${showPart(best.accuracy)}`, 'accuracy']);
   }
@@ -73,7 +73,7 @@ function outcomeSection(treatment: Treatment): Markup {
     tiles.push([html`${factor(from)} → ${factor(to)}`, "of the output's gradient reaches the first layer"]);
   }
   const sure = level === 'none' ? 'How sure that is' : `How sure that is: ${level}`;
-  return html`<section id="outcome" class="verdict ${tone}" aria-labelledby="outcome-h"><h2 id="outcome-h"><span class="sign" aria-hidden="true">${signs[tone]}</span>${word}</h2><p class="headline">${headline}</p>${reason !== headline && html`<p>${reason}</p>`}${tiles.length > 0 && html`<dl class="tiles">${tiles.map(([figure, text]) => html`<div><dt>${text}</dt><dd>${figure}</dd></div>`)}</dl>`}${sentences.length > 0 && html`<h3>${sure}</h3><p>${sentences.join(' ')}</p>`}</section>
+  return html`<section id="outcome" class="verdict ${tone}" aria-labelledby="outcome-h"><h2 id="outcome-h"><span class="sign" aria-hidden="true">${signs[tone]}</span>${word}</h2><p class="headline">${headline}</p>${reason !== headline && html`<p>${reason}</p>`}${tiles.length > 0 && html`<dl class="tiles">${tiles.map(([figure, text]) => html`<div><dt>${text}</dt><dd>${figure}</dd></div>`)}</dl>`}${sentences.length > 0 && html`<h3>${sure}</h3><p>${signed(sentences.join(' '))}</p>`}</section>
 `;
 }
 
@@ -81,17 +81,23 @@ function plansSection(treatment: Treatment): Markup {
   const rows = planRows(treatment);
   const dropped = droppedPlans(treatment);
   if (rows.length === 0 && dropped.length === 0) return html``;
-  const columns = planColumns(treatment).map((title, i) => ({ title, numeric: !TEXT_COLUMNS.includes(i) }));
+  const { titles, numeric } = planColumns(treatment);
+  const columns = titles.map((title, i) => ({ title, numeric: numeric.includes(i) }));
   const cells = rows.map((row): Content[] => [
     html`${name(row.plan)}${row.isWinner && html` <span class="badge good">kept</span>`}`,
-    ...planCells(row).map((cell) => minus(cell)),
+    ...planCells(row).map((cell) => signed(showCell(cell))),
   ]);
   return section({
     id: 'plans',
     title: 'What was tried',
     lead: 'Predicted and measured are decades (powers of ten) of gradient between output and first layer, before training. Against the baseline: the mean difference of loss on the same rows with the same seeds, and its 95 % interval; below zero is better.',
-    body: html`${rows.length > 0 && table({ columns: [{ title: 'plan' }, ...columns], rows: cells })}${numbers(`${counted(dropped.length, 'other plan')}`, { columns: [{ title: 'plan' }, { title: 'what became of it' }], rows: dropped.map(({ plan, reason }) => [name(plan), reason]) }, rows.length === 0)}`,
+    body: html`${rows.length > 0 && html`<div class="plans">${table({ columns: [{ title: 'plan' }, ...columns], rows: cells })}</div>`}${numbers(`${counted(dropped.length, 'other plan')}`, { columns: [{ title: 'plan' }, { title: 'what became of it' }], rows: dropped.map(({ plan, reason }) => [name(plan), reason]) }, rows.length === 0)}`,
   });
+}
+
+/** Hyphens before digits as minus signs, all of them. */
+function signed(text: string): string {
+  return text.replace(/-(?=\d)/g, '−');
 }
 
 function lossSection(treatment: Treatment): Markup {

@@ -3,6 +3,7 @@ import { codeBlock, codeName, escapeMarkdown, folded, type MarkdownOptions, mark
 import { counted, showDecades } from '../numbers.ts';
 import { drawPlot } from '../plot.ts';
 import { formatName } from '../summary.ts';
+import { showCell } from '../table.ts';
 import { cleanCode } from '../text.ts';
 import type { Treatment } from './treatment.ts';
 import {
@@ -18,6 +19,7 @@ import {
   planRows,
   STARTING_WEIGHTS,
   sayConfidence,
+  sayDropped,
   sayHeadline,
   sayTrials,
   type TreatmentOptions,
@@ -91,22 +93,25 @@ function describe(treatment: Treatment, { text }: Level): string {
 function plansTable(treatment: Treatment, { plans }: Level): string {
   const rows = planRows(treatment);
   if (rows.length === 0) return '';
+  const { titles, numeric } = planColumns(treatment);
   const cells = rows.slice(0, plans).map((row) => {
     const name = row.isWinner ? `**${codeName(row.plan)}**` : codeName(row.plan);
-    return [name, ...planCells(row).map((cell) => escapeMarkdown(cell, 100))];
+    return [name, ...planCells(row).map((cell) => escapeMarkdown(showCell(cell), 100))];
   });
-  return markdownTable(['plan', ...planColumns(treatment)], cells, [2, 3, 4, 6, 7, 8, 9]);
+  return markdownTable(
+    ['plan', ...titles],
+    cells,
+    numeric.map((i) => i + 1),
+  );
 }
 
 function others(treatment: Treatment, { plans, text }: Level): string {
-  const dropped = droppedPlans(treatment);
-  if (dropped.length === 0) return '';
-  const items = dropped
-    .slice(0, plans)
-    .map(({ plan, reason }) => `- ${codeName(plan)}: ${escapeMarkdown(reason, text)}`);
-  const more = dropped.length - items.length;
+  const said = sayDropped(treatment);
+  if (said.length === 0) return '';
+  const items = said.slice(0, plans).map((line) => `- ${escapeMarkdown(line, text)}`);
+  const more = said.length - items.length;
   if (more > 0) items.push(`- and ${counted(more, 'more plan')}: \`--format json\` has all`);
-  return folded(`${counted(dropped.length, 'other plan')}`, items.join('\n'));
+  return folded(`${counted(droppedPlans(treatment).length, 'other plan')}`, items.join('\n'));
 }
 
 function lossPlot(treatment: Treatment): string {

@@ -3,13 +3,12 @@ import { counted, showCount, showDecades, showNumber } from '../numbers.ts';
 import { Page, type TerminalOptions } from '../page.ts';
 import { drawPlot } from '../plot.ts';
 import { formatName } from '../summary.ts';
-import { drawTable } from '../table.ts';
+import { drawTable, showCell } from '../table.ts';
 import { cleanCode, padTo, widthOf } from '../text.ts';
 import type { Treatment } from './treatment.ts';
 import {
   decadesOf,
   depthRows,
-  droppedPlans,
   frameworkNames,
   lossCurves,
   outcomeWords,
@@ -18,6 +17,7 @@ import {
   planRows,
   STARTING_WEIGHTS,
   sayConfidence,
+  sayDropped,
   sayHeadline,
   sayTrials,
   type TreatmentOptions,
@@ -26,6 +26,8 @@ import {
 const MOST_LAYERS = 14;
 const MOST_DROPPED = 12;
 const FIGURE = 8;
+/** On narrower pages each plan is told in words. */
+const NARROWEST_TABLE = 56;
 
 /**
  * The treatment for people: verdict, what was tried and measured, how sure it is, the loss, the gradient before and
@@ -78,9 +80,19 @@ function sayOutcome(page: Page, treatment: Treatment): void {
 function drawPlans(page: Page, treatment: Treatment): void {
   const rows = planRows(treatment);
   if (rows.length === 0) return;
-  const cells = rows.map((row): Cell[] => [`${row.isWinner ? '▸' : ''}${row.plan}`, ...planCells(row)]);
-  const shown = page.unicode ? cells : cells.map(([name, ...rest]) => [String(name).replace('▸', '>'), ...rest]);
-  drawTable(page, { columns: ['plan', ...planColumns(treatment)], rows: shown });
+  const { titles } = planColumns(treatment);
+  const cells = rows.map((row): Cell[] => [
+    row.isWinner ? `${page.unicode ? '▸' : '>'}${row.plan}` : row.plan,
+    ...planCells(row),
+  ]);
+  if (page.width < NARROWEST_TABLE) {
+    for (const [plan = '', ...values] of cells) {
+      page.text(String(plan), page.paint.bold);
+      const words = values.map((cell, i) => `${titles[i]} ${showCell(cell)}`).filter((word) => !word.endsWith('–'));
+      page.field('', words.join(', '));
+    }
+  } else drawTable(page, { columns: ['plan', ...titles], rows: cells });
+  page.gap();
   page.text(
     'predicted, measured: decades of gradient between output and first layer, before training; ' +
       'against baseline: mean difference of loss with its 95 % interval',
@@ -89,13 +101,9 @@ function drawPlans(page: Page, treatment: Treatment): void {
 }
 
 function listDropped(page: Page, treatment: Treatment): void {
-  const dropped = droppedPlans(treatment);
-  const failed = dropped.filter(({ reason }) => !reason.startsWith('given up'));
-  const shown = [...dropped.filter((one) => !failed.includes(one)), ...failed].slice(0, MOST_DROPPED);
-  shown.forEach(({ plan, reason }, i) => {
-    page.field(i === 0 ? 'others' : '', `${plan}: ${reason}`);
-  });
-  const more = dropped.length - shown.length;
+  const said = sayDropped(treatment);
+  for (const [i, line] of said.slice(0, MOST_DROPPED).entries()) page.field(i === 0 ? 'others' : '', line);
+  const more = said.length - MOST_DROPPED;
   if (more > 0) page.field('', `and ${counted(more, 'more plan')} (--format json has all)`);
 }
 

@@ -2,7 +2,7 @@ import { effectiveDecades } from '../../diagnosis/decay.ts';
 import type { RemedyChange } from '../../remedies/remedy.ts';
 import type { Interval } from '../../trials/statistics.ts';
 import type { TrialResult } from '../../trials/trial.ts';
-import type { Series } from '../explanation.ts';
+import type { Cell, Series } from '../explanation.ts';
 import { type LayerRow, layerRows, leadingRows } from '../layer-rows.ts';
 import { counted, median, showCount, showDecades, showNumber } from '../numbers.ts';
 import type { ReportSubject } from '../subject.ts';
@@ -76,18 +76,26 @@ export function planRows({ ranking, plans, results, parameters }: Treatment): Pl
 export interface DroppedPlan {
   readonly plan: string;
   readonly reason: string;
+  /** Of one that was given up for being worse than others. */
+  readonly after?: { readonly steps: number; readonly loss: number };
+  /** Decades, of one that was not trained. */
+  readonly predicted?: number;
 }
 
 /** Every plan that does not stand in the last round's table, and why. */
-export function droppedPlans({ plans, skipped, results, ranking }: Treatment): DroppedPlan[] {
+export function droppedPlans({ plans, skipped, results, ranking, winner }: Treatment): DroppedPlan[] {
   const judged = new Set(ranking?.judgements.map(({ plan }) => plan));
   const dropped = plans
-    .filter(({ id }) => !judged.has(id))
-    .map(({ id }): DroppedPlan => {
+    .filter(({ id }) => !judged.has(id) && id !== winner?.plan.id)
+    .map(({ id, predictedDecades: predicted }): DroppedPlan => {
       const own = results.filter(({ plan }) => plan === id);
       const last = own.at(-1);
-      if (!last) return { plan: id, reason: 'not tried' };
-      return { plan: id, reason: sayResult(last) };
+      if (!last) return { plan: id, reason: 'not trained', ...(predicted !== undefined && { predicted }) };
+      return {
+        plan: id,
+        reason: sayResult(last),
+        ...(last.status === 'done' && { after: { steps: last.steps, loss: lossOf(last) } }),
+      };
     });
   const failed = (ranking?.judgements ?? []).flatMap(({ plan }) => {
     const broken = results.find((result) => result.plan === plan && result.status === 'failed');
@@ -100,11 +108,38 @@ export function droppedPlans({ plans, skipped, results, ranking }: Treatment): D
   ];
 }
 
-function sayResult({ status, steps, heldOut, training, fault, error }: TrialResult): string {
+function sayResult(result: TrialResult): string {
+  const { status, steps, heldOut, fault, error } = result;
   if (status === 'failed') return `could not be run: ${error ?? 'no reason given'}`;
   if (status === 'fault') return `broke down at step ${fault?.step ?? '?'}: ${fault?.message ?? fault?.kind ?? ''}`;
-  const loss = heldOut?.loss ?? training.at(-1)?.loss ?? Number.NaN;
-  return `given up after ${counted(steps, 'step')} at a ${heldOut ? 'held-out ' : ''}loss of ${showNumber(loss)}`;
+  return `given up after ${counted(steps, 'step')} at a ${heldOut ? 'held-out ' : ''}loss of ${showNumber(lossOf(result))}`;
+}
+
+function lossOf({ heldOut, training }: TrialResult): number {
+  return heldOut?.loss ?? training.at(-1)?.loss ?? Number.NaN;
+}
+
+/** The same in few lines: plans given up after as many steps share one. */
+export function sayDropped(treatment: Treatment): string[] {
+  const dropped = droppedPlans(treatment);
+  const bySteps = new Map<number, string[]>();
+  for (const { plan, after } of dropped) {
+    if (after) bySteps.set(after.steps, [...(bySteps.get(after.steps) ?? []), `${plan} ${showNumber(after.loss)}`]);
+  }
+  const kind = lossName(treatment.trials);
+  const given = [...bySteps].map(([steps, plans]) => {
+    return `given up after ${counted(steps, 'step')}, by ${kind}: ${plans.join(', ')}`;
+  });
+  const untried = dropped.filter(({ reason }) => reason === 'not trained');
+  const named = untried.map(({ plan, predicted }) => {
+    return predicted === undefined ? plan : `${plan} (${showDecades(predicted)} predicted)`;
+  });
+  const others = dropped.filter((one) => !one.after && !untried.includes(one));
+  return [
+    ...given,
+    ...(named.length > 0 ? [`not trained: ${named.join(', ')}`] : []),
+    ...others.map(({ plan, reason }) => `${plan}: ${reason}`),
+  ];
 }
 
 /** What a treatment came to, in a word or two, and how good that is. */
@@ -124,7 +159,7 @@ export function sayHeadline(treatment: Treatment): string {
   const best = rows.find(({ isWinner }) => isWinner);
   const base = rows.find(({ isBaseline }) => isBaseline);
   if (outcome !== 'improved' || !winner || !best || !base) return reason;
-  const kind = trials.heldOut ? 'held-out loss' : 'training loss';
+  const kind = lossName(trials);
   const accuracy =
     best.accuracy === undefined || base.accuracy === undefined
       ? ''
@@ -260,8 +295,8 @@ export function showPart(fraction: number): string {
   return Number.isFinite(fraction) ? `${(100 * fraction).toFixed(1)} %` : showNumber(fraction);
 }
 
-export function showPace(seconds: number | undefined): string {
-  return seconds === undefined ? '–' : `${showNumber(Number((1000 * seconds).toPrecision(2)))} ms`;
+export function showPace(seconds: number): string {
+  return `${showNumber(Number((1000 * seconds).toPrecision(2)))} ms`;
 }
 
 export function showSeconds(seconds: number): string {
@@ -271,23 +306,44 @@ export function showSeconds(seconds: number): string {
 }
 
 /** Cells of the last round's table in the order of `planColumns`. */
-export function planCells(row: PlanRow): string[] {
-  const optional = (x: number | undefined, show: (x: number) => string) => (x === undefined ? '–' : show(x));
+export function planCells(row: PlanRow): Cell[] {
+  const optional = (x: number | undefined, show: (x: number) => Cell): Cell => (x === undefined ? '–' : show(x));
+  const decades = (value: number): Cell => ({ value, as: 'decades' });
+  const broken = row.faults > 0 ? ` (${row.faults} of ${row.seeds} broke down)` : '';
   return [
-    row.isBaseline ? '–' : row.changes === undefined ? '–' : changeWords[row.changes],
-    optional(row.predicted, showDecades),
-    optional(row.measured, showDecades),
-    showNumber(row.loss) + (row.faults > 0 ? ` (${row.faults} of ${row.seeds} broke down)` : ''),
+    broken === '' ? { value: row.loss, as: 'number' } : showNumber(row.loss) + broken,
     row.interval ? showInterval(row.interval) : '–',
     optional(row.accuracy, showPart),
-    String(row.seeds),
+    optional(row.predicted, decades),
+    optional(row.measured, decades),
+    row.changes === undefined ? '–' : changeWords[row.changes],
+    { value: row.seeds, as: 'number' },
     optional(row.parameters, showCount),
-    showPace(row.secondsPerStep),
+    row.secondsPerStep === undefined ? '–' : showPace(row.secondsPerStep),
   ];
 }
 
-/** Titles of those cells. */
-export function planColumns({ trials }: Treatment): string[] {
-  const loss = trials.heldOut ? 'held-out loss' : 'training loss';
-  return ['changes', 'predicted', 'measured', loss, 'against baseline', 'accuracy', 'seeds', 'parameters', 'a step'];
+/** Titles of those cells, and which of them hold numbers. */
+export function planColumns({ trials }: Treatment): {
+  readonly titles: readonly string[];
+  readonly numeric: readonly number[];
+} {
+  return {
+    titles: [
+      lossName(trials),
+      'against baseline',
+      'accuracy',
+      'predicted',
+      'measured',
+      'changes',
+      'seeds',
+      'parameters',
+      'a step',
+    ],
+    numeric: [0, 2, 3, 4, 6, 7, 8],
+  };
+}
+
+export function lossName({ heldOut }: Treatment['trials']): string {
+  return heldOut ? 'held-out loss' : 'training loss';
 }

@@ -1,0 +1,313 @@
+import { describe, expect, it } from 'vitest';
+import type { Model } from '../../src/graph/graph.ts';
+import type { Initialization } from '../../src/random/initializers.ts';
+import { parseInitialWeights } from '../../src/random/parse-initialization.ts';
+import { readModelSource } from '../../src/readers/index.ts';
+import { memorySource } from '../../src/readers/source.ts';
+import { type Remedy, RemedyError } from '../../src/remedies/remedy.ts';
+import type { Treatment } from '../../src/report/treatment/treatment.ts';
+import { nodeRuntime } from '../../src/runtime/node/onnxruntime.ts';
+import { reinitialize } from '../../src/training/initialize.ts';
+import { inlineExecutor } from '../../src/trials/inline.ts';
+import type { Executor, TrialResult, TrialTask } from '../../src/trials/trial.ts';
+import { runTrial } from '../../src/verbs/run-trial.ts';
+import { type TreatEvent, type TreatOptions, treat } from '../../src/verbs/treat.ts';
+
+const runtime = nodeRuntime({ threads: 1 });
+
+const network = (text: string): Promise<Model> =>
+  readModelSource(memorySource('net.yaml', new TextEncoder().encode(text)));
+const sigmoids = await network(`
+input: 2
+layers:
+  - dense: {units: 6, activation: sigmoid, repeat: 8, name: hidden}
+  - dense: {units: 2, name: out}
+init: glorot-uniform
+loss: cross-entropy
+`);
+const shallow = await network(`
+input: 2
+layers:
+  - dense: {units: 8, activation: relu, name: hidden}
+  - dense: {units: 2, name: out}
+init: he
+loss: cross-entropy
+`);
+
+const remedy = (id: string, more: Partial<Remedy> = {}): Remedy => ({
+  id,
+  title: id,
+  changes: 'changes-training',
+  why: '',
+  removes: [],
+  conflicts: [],
+  references: [],
+  applies: () => 'it always does',
+  apply: (design) => ({ ...design, training: { ...design.training, learningRate: design.training.learningRate / 2 } }),
+  predict: () => undefined,
+  patch: () => ({ pytorch: `# ${id}`, keras: '', tfjs: '' }),
+  ...more,
+});
+
+/** Swaps every sigmoid for ReLU, with weights for it. */
+const relu = remedy('own-relu', {
+  changes: 'changes-model',
+  apply(design, { seed }) {
+    const { model } = reinitialize(design.model, parseInitialWeights('he') as Initialization, seed);
+    const nodes = model.graph.nodes.map((node) => (node.op === 'Sigmoid' ? { ...node, op: 'Relu' } : node));
+    return { ...design, model: { ...model, graph: { ...model.graph, nodes } } };
+  },
+  predict: () => 0,
+});
+
+/** Trials by a formula: the loss of each plan is known. */
+function sham(losses: Readonly<Record<string, number>>, seen: TrialTask[] = []): Executor {
+  return inlineExecutor(async (task): Promise<TrialResult> => {
+    seen.push(task);
+    const loss = losses[task.plan] ?? 1;
+    const batches = Array.from({ length: 8 }, (_, i) => loss * (1 + 0.01 * Math.sin(i + task.seed)));
+    return {
+      id: task.id,
+      plan: task.plan,
+      seed: task.seed,
+      steps: task.steps,
+      status: 'done',
+      training: [{ step: task.steps, loss }],
+      heldOut: { loss },
+      heldOutLosses: batches,
+      seconds: 0.01,
+    };
+  });
+}
+
+const data = { name: 'circles', trial: { kind: 'named', name: 'circles', samples: 400, seed: 0 }, rows: 400 } as const;
+const base = {
+  runtime,
+  seed: 0,
+  size: 32,
+  batch: { kind: 'named', name: 'circles' },
+  data,
+  remedies: [relu],
+} satisfies Partial<TreatOptions>;
+
+async function follow(model: Model, options: Partial<TreatOptions>): Promise<[Treatment, TreatEvent[]]> {
+  const events: TreatEvent[] = [];
+  for await (const event of treat(model, { ...base, ...options })) events.push(event);
+  const last = events.at(-1);
+  if (last?.kind !== 'end') throw new Error('a treatment ends with its end');
+  return [last.treatment, events];
+}
+
+describe('treat', () => {
+  it('trains baseline and candidate with the same seeds and rows, and keeps what is better', async () => {
+    const tasks: TrialTask[] = [];
+    const run = inlineExecutor((task, artifacts, options) => {
+      tasks.push(task);
+      return runTrial(task, artifacts, { ...options, runtime });
+    });
+    const steps = 150;
+    const training = { optimizer: { name: 'adam' }, learningRate: 0.01, steps, seeds: 2 };
+    const [treatment] = await follow(sigmoids, { ...training, executor: run, budget: { trials: 10 } });
+    expect(treatment.outcome).toBe('improved');
+    expect(treatment.winner?.plan.id).toBe('own-relu');
+    expect(treatment.patches).toEqual([{ remedy: 'own-relu', title: 'own-relu', patch: relu.patch({} as never) }]);
+    // 54 weights and biases a hidden layer but the first, as before: 18 + 7 · 42 + 14.
+    expect([...treatment.parameters]).toEqual([
+      ['baseline', 326],
+      ['own-relu', 326],
+    ]);
+    const [best, worst] = treatment.ranking!.judgements;
+    expect(best!.plan).toBe('own-relu');
+    // Two classes of equal size: the baseline knows nothing, log 2.
+    expect(worst!.heldOutLoss).toBeGreaterThan(0.6);
+    expect(best!.heldOutLoss).toBeLessThan(0.5);
+    expect(best!.againstBaseline!.high).toBeLessThan(0);
+    expect(tasks.map(({ plan, seed }) => `${plan} ${seed}`).sort()).toEqual([
+      'baseline 0',
+      'baseline 1',
+      'own-relu 0',
+      'own-relu 1',
+    ]);
+    expect(new Set(tasks.map((task) => JSON.stringify(task.data))).size).toBe(1);
+    expect(treatment.after!.diagnosis.verdict).toBe('healthy');
+  });
+
+  it('recommends nothing for a healthy network, and tries nothing', async () => {
+    const seen: TrialTask[] = [];
+    const [treatment] = await follow(shallow, { executor: sham({}, seen) });
+    expect(treatment).toMatchObject({ outcome: 'healthy', plans: [], results: [] });
+    expect(seen).toEqual([]);
+    const [anyway] = await follow(shallow, { executor: sham({}, seen), anyway: true, budget: { trials: 4 } });
+    expect(anyway.outcome).toBe('nothing-helps');
+  });
+
+  it('says that nothing helps where nothing does', async () => {
+    const [treatment] = await follow(sigmoids, {
+      executor: sham({ baseline: 1, 'own-relu': 0.999 }),
+      budget: { trials: 8 },
+    });
+    expect(treatment.outcome).toBe('nothing-helps');
+    expect(treatment.winner).toBeUndefined();
+    expect(treatment.reason).toContain('own-relu');
+  });
+
+  it('keeps the smaller change among equals', async () => {
+    const small = remedy('small');
+    const [treatment] = await follow(sigmoids, {
+      remedies: [relu, small],
+      executor: sham({ baseline: 1, 'own-relu': 0.5, small: 0.5 }),
+      plans: [['own-relu'], ['small']],
+      budget: { trials: 20 },
+    });
+    expect(treatment.winner?.plan.id).toBe('small');
+  });
+
+  it('labels a choice without data, and trains nothing', async () => {
+    const [treatment] = await follow(sigmoids, { data: undefined });
+    expect(treatment.outcome).toBe('gradient-only');
+    expect(treatment.reason).toContain('nothing was trained');
+    expect(treatment.winner?.plan.id).toBe('own-relu');
+    expect(treatment.trials.done).toBe(0);
+  });
+
+  it('judges by the training loss where too few rows could be held out', async () => {
+    const tasks: TrialTask[] = [];
+    const [treatment] = await follow(sigmoids, {
+      data: { ...data, rows: 60 },
+      executor: sham({ 'own-relu': 0.5 }, tasks),
+      budget: { trials: 6 },
+    });
+    expect(tasks.every(({ validation }) => validation === 0)).toBe(true);
+    expect(treatment.trials.heldOut).toBe(false);
+    expect(treatment.notes.join()).toContain('too few rows to hold any out');
+  });
+
+  it('passes over a plan that cannot be carried out, whatever it throws', async () => {
+    const refused = remedy('refused', {
+      apply: () => {
+        throw new RemedyError('no place for it', { code: 'remedy-place' });
+      },
+    });
+    const broken = remedy('broken', {
+      apply: () => {
+        throw new TypeError('oops');
+      },
+    });
+    const [treatment] = await follow(sigmoids, {
+      remedies: [relu, refused, broken],
+      plans: [['own-relu'], ['refused'], ['broken']],
+      executor: sham({ baseline: 1, 'own-relu': 0.5 }),
+      budget: { trials: 6 },
+    });
+    expect(treatment.winner?.plan.id).toBe('own-relu');
+    expect(treatment.skipped.map(({ plan, reason }) => `${plan.id}: ${reason}`)).toEqual([
+      'refused: no place for it',
+      'broken: broken failed: TypeError: oops',
+    ]);
+    const [none] = await follow(sigmoids, { remedies: [broken], executor: sham({}) });
+    expect(none.outcome).toBe('no-plan');
+  });
+
+  it('refuses unknown remedies and those that clash', async () => {
+    const clash = remedy('clash', { conflicts: ['own-relu'] });
+    const options = { remedies: [relu, clash], executor: sham({}) };
+    await expect(follow(sigmoids, { ...options, plans: [['own-rleu']] })).rejects.toMatchObject({
+      code: 'unknown-remedy',
+      hint: 'did you mean "own-relu"?',
+    });
+    await expect(follow(sigmoids, { ...options, plans: [['own-relu', 'clash']] })).rejects.toMatchObject({
+      code: 'remedy-conflict',
+    });
+  });
+});
+
+describe('a budget', () => {
+  it.each([2, 3, 4, 9, 30])('of %i trials is never exceeded', async (trials) => {
+    const seen: TrialTask[] = [];
+    const many = Array.from({ length: 7 }, (_, i) =>
+      remedy(`plan-${i}`, {
+        apply: (design) => ({ ...design, training: { ...design.training, learningRate: 0.1 / (i + 1) } }),
+      }),
+    );
+    const losses = Object.fromEntries(many.map(({ id }, i) => [id, 0.3 + 0.05 * i]));
+    const [treatment] = await follow(sigmoids, {
+      remedies: many,
+      plans: many.map(({ id }) => [id]),
+      executor: sham({ baseline: 1, ...losses }, seen),
+      budget: { trials },
+    });
+    expect(seen.length).toBeLessThanOrEqual(trials);
+    expect(treatment.outcome).toBe('improved');
+  });
+
+  it('of one trial is too small, and says so', async () => {
+    const [treatment] = await follow(sigmoids, { executor: sham({}), budget: { trials: 1 } });
+    expect(treatment).toMatchObject({ outcome: 'too-little-evidence', results: [] });
+    expect(treatment.reason).toContain('need 2');
+  });
+
+  it('of no time gives what is known, and says so', async () => {
+    const [treatment] = await follow(sigmoids, { executor: sham({}), budget: { seconds: 0.001 } });
+    expect(treatment.outcome).toBe('too-little-evidence');
+    expect(treatment.trials.complete).toBe(false);
+  });
+
+  it('runs no trial twice, although rounds ask for the same one', async () => {
+    const seen: TrialTask[] = [];
+    const many = Array.from({ length: 6 }, (_, i) => remedy(`plan-${i}`));
+    const apply =
+      (i: number): Remedy['apply'] =>
+      (design) => ({
+        ...design,
+        training: { ...design.training, learningRate: 0.1 / (i + 1) },
+      });
+    await follow(sigmoids, {
+      remedies: many.map((one, i) => ({ ...one, apply: apply(i) })),
+      plans: many.map(({ id }) => [id]),
+      executor: sham({}, seen),
+      steps: 20,
+      budget: { trials: 100 },
+    });
+    expect(new Set(seen.map(({ id }) => id)).size).toBe(seen.length);
+  });
+});
+
+describe('a run that is broken off', () => {
+  const options = { remedies: [relu], seeds: 2, steps: 30, budget: { trials: 10 } };
+
+  it('finds its results again and computes only what is missing', async () => {
+    const results = new Map<string, TrialResult>();
+    const store = {
+      results,
+      add: async (result: TrialResult) => {
+        results.set(result.id, result);
+      },
+    };
+    const first: TrialTask[] = [];
+    const abort = new AbortController();
+    const executor = sham({ baseline: 1, 'own-relu': 0.5 }, first);
+    for await (const event of treat(sigmoids, { ...base, ...options, executor, store, signal: abort.signal })) {
+      if (event.kind === 'trial' && results.size === 3) abort.abort();
+      if (event.kind === 'end') expect(event.treatment.trials.complete).toBe(false);
+    }
+    expect(first).toHaveLength(3);
+    const second: TrialTask[] = [];
+    const [treatment, events] = await follow(sigmoids, {
+      ...options,
+      store,
+      executor: sham({ baseline: 1, 'own-relu': 0.5 }, second),
+    });
+    expect(second).toHaveLength(1);
+    expect(events.filter((event) => event.kind === 'trial' && event.known)).toHaveLength(3);
+    expect(treatment.outcome).toBe('improved');
+    expect(treatment.results).toHaveLength(4);
+  });
+
+  it('ends at once when it is told to before the first trial', async () => {
+    const abort = new AbortController();
+    abort.abort();
+    const [treatment] = await follow(sigmoids, { ...options, executor: sham({}), signal: abort.signal });
+    expect(treatment).toMatchObject({ outcome: 'too-little-evidence', results: [] });
+    expect(treatment.reason).toContain('interrupted');
+  });
+});
