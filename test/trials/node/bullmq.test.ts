@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { nodeRuntime } from '../../../src/runtime/node/onnxruntime.ts';
 import { queueExecutor, showQueue } from '../../../src/trials/node/bullmq.ts';
 import { startWorker } from '../../../src/trials/node/bullmq-worker.ts';
@@ -187,6 +187,7 @@ withServer('trials over a queue', () => {
 withServer('a worker of another version', () => {
   it('refuses the trials, and the user is told', async () => {
     const server = await RedisServer.start();
+    onTestFinished(() => server.remove());
     const run = () => Promise.reject(new Error('not mine'));
     const other = await startWorker({ url: server.url, version: '99.0.0', concurrency: 1, run });
     const executor = await queueExecutor({ url: server.url, version });
@@ -196,13 +197,13 @@ withServer('a worker of another version', () => {
     );
     await executor.close();
     await other.drain();
-    await server.remove();
   });
 });
 
 withServer('a server with a password', () => {
   it('never shows it', async () => {
     const server = await RedisServer.start('--requirepass', 's3cret-word');
+    onTestFinished(() => server.remove());
     const right = `redis://:s3cret-word@127.0.0.1:${server.port}`;
     const wrong = `redis://user:wr0ng-word@127.0.0.1:${server.port}`;
     const worker = new WorkerProcess(right);
@@ -217,7 +218,6 @@ withServer('a server with a password', () => {
     const odd = await runCli(['worker', '--queue', 'redis://:pa ss:w0rd@@host:x']);
     expect(odd.stderr).toMatch(/--queue: the queue is no Redis URL; expected redis:.*\n$/);
     expect(odd.stderr).not.toContain('w0rd');
-    await server.remove();
   });
 });
 

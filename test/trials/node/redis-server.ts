@@ -47,6 +47,8 @@ export class RedisServer {
     const own = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.folder, '--save', ''];
     const child = spawn(serverProgram!, [...own, ...this.options], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
+    // Also when a test fails before it removes its server.
+    process.once('exit', () => child.kill('SIGKILL'));
     await new Promise<void>((resolve, reject) => {
       let text = '';
       child.stdout!.on('data', (chunk) => {
