@@ -25,7 +25,7 @@ export function draw(title, panels) {
   return `${svg.text}\n`;
 }
 
-function lines({ title, x: xName, range, series, mark, dots }, width) {
+function lines({ title, x: xName, range, series, mark, dots, label = (tick) => minus(String(tick)) }, width) {
   const points = series.flatMap((one) => one.lines.flat()).map(([a, b]) => [Number(a), Number(b)]);
   const xs = extent(points.map(([a]) => a)) ?? [0, 1];
   const ys = range ?? extent([...points.map(([, b]) => b), ...(mark ? [mark.at] : [])]) ?? [0, 1];
@@ -44,7 +44,7 @@ function lines({ title, x: xName, range, series, mark, dots }, width) {
     legend(series, left),
     ...y.ticks.map(
       (tick) =>
-        html`<path class="grid" d="M${left} ${px(y.at(tick))}H${right}"/><text x="${left - 7}" y="${px(y.at(tick) + 4)}" text-anchor="end">${minus(String(tick))}</text>`,
+        html`<path class="grid" d="M${left} ${px(y.at(tick))}H${right}"/><text x="${left - 7}" y="${px(y.at(tick) + 4)}" text-anchor="end">${label(tick)}</text>`,
     ),
     ...ticks.map((tick) => html`<text x="${px(x.at(tick))}" y="${bottom + 17}" text-anchor="middle">${tick}</text>`),
     html`<text x="${right}" y="${bottom + 33}" text-anchor="end">${xName} →</text>`,
