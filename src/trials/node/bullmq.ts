@@ -163,8 +163,8 @@ async function* runOver(parts: Parts, state: State, run: Run): AsyncGenerator<Tr
         if (bytes) await putArtifact(redis, hash, bytes);
       }
       await want(redis, [...pending.keys()]);
-      await Promise.all([...pending.values()].map(look));
       state.parallel = await watch(redis);
+      await Promise.all([...pending.values()].map(look));
       await sleep(1000 * LOOK_SECONDS);
     }
   })().catch((error) => {
