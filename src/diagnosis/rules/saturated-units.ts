@@ -10,6 +10,8 @@ const WARNING_FRACTION = 0.5;
 const ERROR_DECADES = -1.5;
 /** TheDeepChecker's saturation of 0.85, here of the median layer: a network of flat functions, whatever its weights. */
 const ERROR_FRACTION = 0.8;
+/** Up to so many sigmoids in a row train with weights that fit (bench/calibration). */
+const SHORT_CHAIN = 2;
 
 /** Sigmoids and their kin driven to where their derivative is nearly zero. */
 export const saturatedUnits: DiagnosisRule = {
@@ -85,7 +87,11 @@ export const saturatedUnits: DiagnosisRule = {
           medianSaturatedFraction: typical,
         },
         causes: [{ kind: 'activation-derivative', decades, share: 1 }],
-        remedies: hints('use-glorot-init', 'add-batch-norm', 'standardize-inputs', 'use-relu'),
+        // Weights that fit leave a chain of sigmoids its own decay: normalization keeps them where they are steep.
+        remedies:
+          top.op.endsWith('Sigmoid') && layers.length > SHORT_CHAIN
+            ? hints('add-batch-norm', 'use-relu', 'use-glorot-init', 'standardize-inputs')
+            : hints('use-glorot-init', 'add-batch-norm', 'standardize-inputs', 'use-relu'),
       },
     ];
   },
