@@ -1,6 +1,9 @@
 import { groupsOf, type NormalizationId, type NormalizationPlace } from './normalization.ts';
 import { kerasName, nameList, pythonList, torchPath } from './patch/names.ts';
+import { patchDraws } from './patch/weights.ts';
 import type { Patch } from './remedy.ts';
+import type { Draw } from './rewrite/draw.ts';
+import type { WeightLayer } from './rewrite/weight-layers.ts';
 
 /** What each framework calls a normalization of some place; of Keras and TF.js, with channels last. */
 const torch: Record<NormalizationId, (place: NormalizationPlace) => string> = {
@@ -18,9 +21,22 @@ const keras: Record<NormalizationId, (place: NormalizationPlace) => string> = {
     isImage ? `GroupNormalization(${groupsOf(channels)}, epsilon=1e-5)` : 'LayerNormalization(epsilon=1e-5)',
 };
 
-/** Code that puts normalizations behind layers that are there already. */
-export function normalizationPatch(id: NormalizationId, places: readonly NormalizationPlace[]): Patch {
-  return { pytorch: torchPatch(id, places), keras: kerasPatch(id, places), tfjs: tfjsPatch(id, places) };
+/** Code that puts normalizations behind layers that are there already, and draws those that they would not restore. */
+export function normalizationPatch(
+  id: NormalizationId,
+  places: readonly NormalizationPlace[],
+  draws: ReadonlyMap<WeightLayer, Draw>,
+): Patch {
+  const norms = { pytorch: torchPatch(id, places), keras: kerasPatch(id, places), tfjs: tfjsPatch(id, places) };
+  if (draws.size === 0) return norms;
+  const { pytorch, keras, tfjs } = patchDraws(draws);
+  const body = (code: string) => code.replace(/^import .*\n\n/, '');
+  const note = 'weights so small or large that a normalization does not restore them are drawn anew';
+  return {
+    pytorch: `${norms.pytorch}\n\n# ${note}\n${body(pytorch)}`,
+    keras: `${norms.keras}\n\n# ${note}\n${body(keras)}`,
+    tfjs: `${norms.tfjs}\n\n// ${note}\n${tfjs}`,
+  };
 }
 
 function torchPatch(id: NormalizationId, places: readonly NormalizationPlace[]): string {

@@ -8,9 +8,10 @@ import { foreseeModel } from './foresee-model.ts';
 import { normalizationPatch } from './normalization-patch.ts';
 import { activationOf, has, isBounded } from './patient.ts';
 import { type Patient, type Remedy, RemedyError } from './remedy.ts';
+import { type Draw, drawLayers } from './rewrite/draw.ts';
 import { GraphEditor } from './rewrite/editor.ts';
-import { mixingLayers, redrawLayers } from './rewrite/redraw.ts';
 import { findStages, type Stage } from './rewrite/stages.ts';
+import { type WeightLayer, weightLayersOf } from './rewrite/weight-layers.ts';
 import { some } from './structure/words.ts';
 
 /** Added to the variance: 1e-5 in PyTorch and ONNX. */
@@ -196,11 +197,12 @@ function normalize(model: Model, patient: Patient, id: NormalizationId): Model {
     const { type } = model.graph.initializers.get(place.stage.weight)!;
     editor.insertAfter(place.stage.result, (X) => kind.write(editor, place, X, type));
   }
-  return redrawExtremes(editor.done(), places, patient);
+  const normalized = editor.done();
+  return drawLayers(normalized, extremeDraws(normalized, places, patient), patient.seed);
 }
 
 /** New weights for those layers that normalization alone would not restore. */
-function redrawExtremes(model: Model, places: readonly NormalizationPlace[], patient: Patient): Model {
+function extremeDraws(model: Model, places: readonly NormalizationPlace[], patient: Patient): Map<WeightLayer, Draw> {
   const roles = rolesOf(model);
   const isExtreme = ({ weight }: Stage) => {
     const role = roles.get(weight);
@@ -211,10 +213,9 @@ function redrawExtremes(model: Model, places: readonly NormalizationPlace[], pat
     return !(sigmaW2 >= WEAKEST && sigmaW2 <= STRONGEST);
   };
   const extreme = new Set(places.filter(({ stage }) => isExtreme(stage)).map(({ stage }) => stage.layer));
-  if (extreme.size === 0) return model;
-  const layers = mixingLayers(model).filter(({ name }) => extreme.has(name));
   const scheme = initializationFor(activationOf(patient)) === 'use-he-init' ? 'he-normal' : 'glorot-uniform';
-  return redrawLayers(model, layers, { scheme }, patient.seed);
+  const layers = weightLayersOf(model).filter(({ name }) => extreme.has(name));
+  return new Map(layers.map((layer) => [layer, { scheme: { scheme } }]));
 }
 
 function remedyOf(id: NormalizationId): Remedy {
@@ -248,7 +249,10 @@ function remedyOf(id: NormalizationId): Remedy {
       if (isBounded(patient)) return decadesWithout(patient, 'weight-matrix');
       return decadesWithout(patient, 'weight-matrix', 'activation-derivative', 'attention');
     },
-    patch: (patient) => normalizationPatch(id, placesOf(patient)),
+    patch(patient) {
+      const places = placesOf(patient);
+      return normalizationPatch(id, places, extremeDraws(patient.design.model, places, patient));
+    },
   };
 }
 

@@ -7,6 +7,7 @@ import { type ActivationSite, findActivationSites, replaceActivation } from '../
 import { asVariances, criticalDraw, type Draw, drawLayers, neededDraws, usualDraw } from '../rewrite/draw.ts';
 import { GraphEditor } from '../rewrite/editor.ts';
 import { type WeightLayer, weightLayersOf } from '../rewrite/weight-layers.ts';
+import { moduleOf } from '../structure/modules.ts';
 import { patchSwap } from './patch.ts';
 import { replacedBy, type Swap, swaps } from './table.ts';
 
@@ -36,7 +37,8 @@ export const activationRemedies: readonly Remedy[] = swaps.map((swap) => ({
     const plan = planFor(swap, model, opsFor(swap, model, patient));
     if (!plan) throw nothingToReplace(swap, model);
     const slopes = plan.sites.map((site) => sizeOf(slopesAt(site, model, patient)));
-    return patchSwap(patient, { swap, ...plan, slopes });
+    const modules = plan.sites.map((site) => moduleOf(site, model));
+    return patchSwap(patient, { swap, ...plan, slopes, modules });
   },
 }));
 
@@ -105,8 +107,10 @@ function swapIn(swap: Swap, design: Design, patient: Patient): Design {
   for (const site of plan.sites) {
     const slopes = slopesAt(site, model, patient);
     const type = typeAt(site, model, patient);
+    const module = moduleOf(site, model);
+    const slope = module && `${module}.weight`;
     replaceActivation(editor, site, (X) =>
-      swap.write(editor, X, `${site.layer || 'input'}.${swap.id.slice('use-'.length)}`, { type, slopes }),
+      swap.write(editor, X, `${site.layer || 'input'}.${swap.id.slice('use-'.length)}`, { type, slopes, slope }),
     );
   }
   return { ...design, model: editor.done() };

@@ -24,6 +24,8 @@ export interface PatchedSwap {
   readonly draws: ReadonlyMap<WeightLayer, Draw>;
   /** PReLU's slopes for each replaced function, in the network's order. */
   readonly slopes: readonly number[];
+  /** PyTorch's module of each replaced function, where it has one of its own. */
+  readonly modules: readonly (string | undefined)[];
 }
 
 /** Code that replaces the functions and draws the weights before them. */
@@ -39,15 +41,23 @@ export function patchSwap(patient: Patient, patched: PatchedSwap): Patch {
   };
 }
 
-function torchSwap({ design }: Patient, { swap, ops, slopes }: PatchedSwap): string {
+function torchSwap({ design }: Patient, { swap, ops, slopes, modules: own }: PatchedSwap): string {
+  const known = own.filter((name) => name !== undefined);
+  if (known.length === own.length) return torchModulesSwap(known, swap, slopes);
   const modules = ops.map((op) => torchModules[op] ?? 'nn.Sigmoid');
   const kind = modules.length === 1 ? modules[0]! : `(${modules.join(', ')})`;
   const last = ops.some((op) => endsIn(design.model, op));
   const places = `places = [(parent, name) for parent in model.modules()
-          for name, child in parent.named_children() if isinstance(child, ${kind})]`;
+          for name, child in parent._modules.items() if isinstance(child, ${kind})]`;
   const notes = [
     ...(last ? ['# the last one computes the output and stays'] : []),
     `# where forward() calls a function instead, write ${functionOf(swap)} there`,
+    ...(swap.id === 'use-prelu'
+      ? [
+          '# not covered: a module that forward() calls several times gets one set of slopes here; write one nn.PReLU',
+          '# for each call. The exported file names slopes after the layer before them, "layer.prelu.slope".',
+        ]
+      : []),
   ];
   const loop =
     swap.id === 'use-prelu'
@@ -57,6 +67,21 @@ for (parent, name), count in zip(places, slopes):
       : `for parent, name in places${last ? '[:-1]' : ''}:
     setattr(parent, name, ${swap.torch})`;
   return `import torch.nn as nn\n\n${notes.join('\n')}\n${places}\n${loop}\n`;
+}
+
+/** Exactly those modules that are replaced. */
+function torchModulesSwap(modules: readonly string[], swap: Swap, slopes: readonly number[]): string {
+  const names = nameList(modules);
+  const head =
+    swap.id === 'use-prelu'
+      ? `slopes = ${pythonSlopes(slopes)}  # one per channel\nfor path, count in zip(${names}, slopes):`
+      : `for path in ${names}:`;
+  return `import torch.nn as nn
+
+${head}
+    parent, _, name = path.rpartition(".")
+    setattr(model.get_submodule(parent), name, ${swap.id === 'use-prelu' ? 'nn.PReLU(count)' : swap.torch})
+`;
 }
 
 function functionOf({ torch }: Swap): string {

@@ -26,6 +26,8 @@ export interface Swap {
 
 export interface WriteOptions {
   readonly type: Tensor['type'];
+  /** What PReLU's slopes are called: as in PyTorch where the function has a module of its own. */
+  readonly slope?: string | undefined;
   /** Shape of PReLU's slopes: one per channel, [1] where the channels are not known. */
   readonly slopes: readonly number[];
 }
@@ -78,8 +80,8 @@ export const swaps: readonly Swap[] = [
     init: 'usual',
     why: 'Its derivative left of zero is a parameter per channel, 0.25 at first: no unit is ever without a gradient, and the network learns how linear it wants to be.',
     references: ['He et al. 2015, Delving Deep into Rectifiers'],
-    write(editor, X, name, { type, slopes }) {
-      const slope = editor.parameter(`${name}.slope`, filledTensor(type, slopes, FIRST_SLOPE));
+    write(editor, X, name, { type, slopes, slope: own = `${name}.slope` }) {
+      const slope = editor.parameter(own, filledTensor(type, slopes, FIRST_SLOPE));
       return editor.add('PRelu', [X, slope], name)[0]!;
     },
     torch: 'nn.PReLU',

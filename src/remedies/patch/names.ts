@@ -4,13 +4,22 @@ import type { Model } from '../../graph/graph.ts';
 /** Names that exporters make up: no module of the user's has them. */
 const madeUp = /^(onnx::|_|val_|const|\d)/i;
 
-/** A dotted PyTorch name as Python: `hidden.0.weight` → `model.hidden[0].weight`. */
+/** A dotted PyTorch name as Python: `hidden.0.weight` → `model.hidden[0].weight`, `0.weight` → `model[0].weight`. */
 export function torchPath(name: string): string {
   const parts = name.split('.');
-  if (parts.every((part, i) => /^[A-Za-z_]\w*$/.test(part) || (i > 0 && /^\d+$/.test(part)))) {
+  if (parts.every((part) => /^([A-Za-z_]\w*|\d+)$/.test(part))) {
     return `model${parts.map((part) => (/^\d/.test(part) ? `[${part}]` : `.${part}`)).join('')}`;
   }
   return `model.get_submodule(${JSON.stringify(name)})`;
+}
+
+/** A statement that puts a module in the place of another. */
+export function torchAssignment(name: string, value: string): string {
+  const path = torchPath(name);
+  if (!path.endsWith(')')) return `${path} = ${value}`;
+  const at = name.lastIndexOf('.');
+  const parent = at < 0 ? 'model' : torchPath(name.slice(0, at));
+  return `setattr(${parent}, ${JSON.stringify(name.slice(at + 1))}, ${value})`;
 }
 
 /** A parameter of a layer as Python; where its name is made up, the layer's module and the attribute it has there. */

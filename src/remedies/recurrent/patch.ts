@@ -1,5 +1,5 @@
 import type { Model } from '../../graph/graph.ts';
-import { kerasName, torchPath } from '../patch/names.ts';
+import { kerasName, torchAssignment, torchPath } from '../patch/names.ts';
 import type { Patch } from '../remedy.ts';
 import type { RecurrentSite } from './sites.ts';
 
@@ -31,8 +31,10 @@ function torchPatch(sites: readonly RecurrentSite[], op: 'LSTM' | 'GRU'): string
                 p[new.hidden_size:2 * new.hidden_size] = 1  # the forget gate: i, f, g, o`;
   const returned =
     op === 'LSTM'
-      ? '# forward(): y, (h, c) = lstm(x) where it was y, h = rnn(x)'
+      ? '# forward() stays: y, h = lstm(x) as before; a first state, where it gives one, is a pair: lstm(x, (h, c))'
       : '# forward() stays: y, h = gru(x) as before';
+  const hook =
+    op === 'LSTM' ? '\n    new.register_forward_hook(lambda module, inputs, output: (output[0], output[1][0]))' : '';
   return `import torch
 import torch.nn as nn
 
@@ -45,11 +47,11 @@ def gated(old):
                 for gate in p.chunk(${gates}):  # each gate by itself
                     nn.init.xavier_uniform_(gate) if name.startswith("weight_ih") else nn.init.orthogonal_(gate)${op === 'LSTM' ? forget : ''}
             else:
-                p.zero_()
+                p.zero_()${hook}
     return new
 
 ${modulesOf(sites)
-  .map((path) => `${torchPath(path)} = gated(${torchPath(path)})`)
+  .map((path) => torchAssignment(path, `gated(${torchPath(path)})`))
   .join('\n')}
 ${returned}
 `;

@@ -51,7 +51,7 @@ export function useGates(model: Model, op: 'LSTM' | 'GRU', seed: number): Model 
     while (node.inputs.length < 4) node.inputs.push('');
     if (storage.kind === 'torch') {
       for (const leaf of storage.leaves) storeAsTorch(editor, site, cell, leaf, drawn);
-      if (!storage.hasBias && drawn.B) node.inputs[3] = editor.parameter(`${site.layer}.bias`, drawn.B);
+      if (!storage.hasBias && drawn.B) node.inputs[3] = addTorchBiases(editor, site, cell, storage.leaves, drawn);
     } else {
       const names = storage.kind === 'onnx' ? storage : { W: undefined, R: undefined, B: undefined };
       (['W', 'R', 'B'] as const).forEach((part, i) => {
@@ -110,9 +110,46 @@ function storeAsTorch(
   editor: GraphEditor,
   { hidden, type }: RecurrentSite,
   { gates, torchOrder }: Gated,
-  { name, part, direction }: Leaf,
+  leaf: Leaf,
   drawn: Drawn,
 ): void {
+  const reader = editor.graph.nodes.find(({ inputs }) => inputs.includes(leaf.name))!;
+  const ordered = writeAsTorch(editor, { hidden, type }, { gates, torchOrder }, leaf, drawn);
+  reader.inputs = reader.inputs.map((input) => (input === leaf.name ? ordered : input));
+}
+
+/** The biases that a file without has not, called as PyTorch calls them: bias_ih_l0 beside weight_ih_l0. */
+function addTorchBiases(
+  editor: GraphEditor,
+  site: RecurrentSite,
+  cell: Gated,
+  leaves: readonly Leaf[],
+  drawn: Drawn,
+): string {
+  const weights = leaves.filter(({ part }) => part === 'W' || part === 'R');
+  const parts = weights
+    .map(({ name, part, direction }): Leaf => {
+      const own = /weight(?=_[ih]h(_l\d+|$))/.test(name) ? name.replace(/weight(?=_[ih]h)/, 'bias') : `${name}.bias`;
+      return { name: editor.fresh(own), part: part === 'W' ? 'Wb' : 'Rb', direction };
+    })
+    .sort((a, b) => a.direction - b.direction || (a.part === 'Wb' ? -1 : 1))
+    .map((leaf) => writeAsTorch(editor, site, cell, leaf, drawn));
+  const [joined] = editor.add('Concat', parts, `${site.layer}.biases`, { axis: 0 });
+  const dims = editor.constant(
+    `${site.layer}.biases.shape`,
+    tensorOf('int64', [2], [site.directions, 2 * cell.gates * site.hidden]),
+  );
+  return editor.add('Reshape', [joined!, dims], `${site.layer}.biases.rows`)[0]!;
+}
+
+/** Stores a tensor in PyTorch's gate order, and gives the name of the value in ONNX order. */
+function writeAsTorch(
+  editor: GraphEditor,
+  { hidden, type }: Pick<RecurrentSite, 'hidden' | 'type'>,
+  { gates, torchOrder }: Pick<Gated, 'gates' | 'torchOrder'>,
+  { name, part, direction }: Leaf,
+  drawn: Drawn,
+): string {
   const rows = gates * hidden;
   const source = part === 'W' || part === 'R' ? drawn[part] : drawn.B!;
   const columns = part === 'W' || part === 'R' ? source.dims[2]! : 1;
@@ -123,7 +160,6 @@ function storeAsTorch(
     const at = from * columns + gate * size;
     for (let i = 0; i < size; i++) values[place * size + i] = Number(source.data[at + i]);
   });
-  const reader = editor.graph.nodes.find(({ inputs }) => inputs.includes(name))!;
   const dims = columns === 1 && (part === 'Wb' || part === 'Rb') ? [rows] : [rows, columns];
   editor.graph.initializers.set(name, tensorOf(type, dims, values));
   const axis = editor.constant(`${name}.axis`, tensorOf('int64', [1], [0]));
@@ -133,7 +169,7 @@ function storeAsTorch(
     return editor.add('Slice', [name, bound(place, 'from'), bound(place + 1, 'to'), axis], `${name}.gate${gate}`)[0]!;
   });
   const [ordered] = editor.add('Concat', pieces, `${name}.gates`, { axis: 0 });
-  reader.inputs = reader.inputs.map((input) => (input === name ? ordered! : input));
+  return ordered!;
 }
 
 /** What the file says of shapes between stored tensors and the operator holds no more. */

@@ -80,8 +80,21 @@ function findPostNorm(model: Model): PostNormBlock[][] {
   return chains;
 }
 
-/** `encoder.layers.0.norm1.weight` → `encoder.norm`: what PyTorch calls a normalization behind all layers. */
+/** Whether a value goes into a normalization and nowhere else: one behind the last block is there already. */
+function isNormalizedNext({ graph }: Model, value: string): boolean {
+  const reading = (consumers(graph).get(value) ?? []).map(({ node }) => node);
+  const written = findComposites(graph).find(({ id, input }) => input === value && /^(layer|rms)-norm$/.test(id));
+  if (written) return reading.every(({ name }) => written.nodes.includes(name));
+  return reading.length === 1 && /^(Layer|RMS)Normalization$/.test(reading[0]!.op);
+}
+
+/**
+ * `encoder.layers.0.norm1.weight` → `encoder.norm`: what PyTorch calls a normalization behind all layers;
+ * `blocks.1.norm2.weight` → `blocks.1.norm`, as the patch hangs it on the last of layers without an encoder.
+ */
 function finalNormName(scale: string): string {
+  const [, layer] = /^(.+)\.norm\d\.weight$/.exec(scale) ?? [];
+  if (layer !== undefined && !/.\.layers\.\d+$/.test(layer)) return `${layer}.norm`;
   const parts = scale.split('.').slice(0, -1);
   const place = parts.findIndex((part) => /^\d+$/.test(part));
   const owner = place < 0 ? parts.slice(0, -1) : parts.slice(0, place);
@@ -101,18 +114,20 @@ function moveNorms(model: Model): Model {
   const editor = new GraphEditor(model);
   for (const chain of chains) {
     const last = chain.at(-1)!;
+    const isFinal = isNormalizedNext(model, last.output);
     const name = finalNormName(last.scale);
     const { type, dims } = model.graph.initializers.get(last.scale)!;
-    const scale = editor.parameter(`${name}.weight`, filledTensor(type, dims, 1));
-    const bias = editor.parameter(`${name}.bias`, filledTensor(type, dims, 0));
     // Behind the last normalization, which is about to move away: its readers read the stream, normalized once more.
-    editor.insertAfter(last.output, (X) => {
+    const addFinal = (X: string) => {
+      const scale = editor.parameter(`${name}.weight`, filledTensor(type, dims, 1));
+      const bias = editor.parameter(`${name}.bias`, filledTensor(type, dims, 0));
       const [final] = editor.add('LayerNormalization', [X, scale, bias], name, {
         axis: -dims.length,
         epsilon: last.epsilon,
       });
       return final!;
-    });
+    };
+    if (!isFinal) editor.insertAfter(last.output, addFinal);
     const { nodes } = editor.graph;
     for (const block of chain) {
       const norm = nodes.filter((node) => block.norm.includes(node.name));
@@ -202,5 +217,11 @@ export const usePreNorm: Remedy = {
   },
   apply: (design) => ({ ...design, model: moveNorms(design.model) }),
   predict,
-  patch: (patient) => preNormPatch(findPostNorm(patient.design.model).map((chain) => chain.map(({ scale }) => scale))),
+  patch({ design: { model } }) {
+    const chains = findPostNorm(model).map((chain) => ({
+      scales: chain.map(({ scale }) => scale),
+      endsNormalized: isNormalizedNext(model, chain.at(-1)!.output),
+    }));
+    return preNormPatch(chains);
+  },
 };

@@ -4,7 +4,7 @@ import type { Model } from '../../graph/graph.ts';
 import { findParameters } from '../../graph/parameters.ts';
 import { findingOf } from '../evidence.ts';
 import { foreseeModel, shapesIn } from '../foresee-model.ts';
-import { kerasName, nameList, torchPath } from '../patch/names.ts';
+import { kerasName, nameList, torchAssignment } from '../patch/names.ts';
 import { type Patch, type Patient, type Remedy, RemedyError } from '../remedy.ts';
 import { GraphEditor } from '../rewrite/editor.ts';
 import { plainRuns, unreadNodes } from './blocks.ts';
@@ -47,7 +47,7 @@ function everySecond(model: Model, patient: Patient): Removal[] {
   const same = sameShape(model, patient);
   return plainRuns(model).flatMap((run) => {
     const even = run
-      .map(({ layer, input, site }) => ({ layer, activation: moduleOf(site!), from: input, to: site!.output }))
+      .map(({ layer, input, site }) => ({ layer, activation: moduleOf(site!, model), from: input, to: site!.output }))
       .filter(({ from, to }) => same(from, to));
     return even.length < SHORTEST ? [] : even.filter((_, i) => i % 2 === 1);
   });
@@ -120,9 +120,12 @@ function patchRemoval(removals: readonly Removal[]): Patch {
     pytorch: [
       'import torch.nn as nn',
       '',
-      '# Left out, each with the activation that follows it; one that is a function call in forward, leave out there.',
+      '# Left out, each with the activation that follows it; one that is a function call in forward, or a module',
+      '# called in several places, leave out there.',
       ...removals.flatMap(({ layer, activation }) =>
-        [layer, ...(activation === undefined ? [] : [activation])].map((name) => `${torchPath(name)} = nn.Identity()`),
+        [layer, ...(activation === undefined ? [] : [activation])].map((name) =>
+          torchAssignment(name, 'nn.Identity()'),
+        ),
       ),
     ].join('\n'),
     keras: [

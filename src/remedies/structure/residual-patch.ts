@@ -1,12 +1,13 @@
 import { kerasName, torchPath } from '../patch/names.ts';
 import type { Patch } from '../remedy.ts';
-import { moduleOf } from './modules.ts';
 import type { SkipPlace } from './residual.ts';
 
 interface Form {
   readonly isScaled: boolean;
   /** Whether x is added behind the activation function. */
   readonly after: boolean;
+  /** The PyTorch module that computes what x is added to, by layer; none where it is a function call. */
+  readonly ends: ReadonlyMap<string, string>;
 }
 
 /** Code that adds the input of one layer to the result of another. */
@@ -14,7 +15,7 @@ export function residualPatch(places: readonly SkipPlace[], form: Form): Patch {
   return { pytorch: torchPatch(places, form), keras: kerasPatch(places, form), tfjs: tfjsPatch(places, form) };
 }
 
-function torchPatch(places: readonly SkipPlace[], { isScaled, after }: Form): string {
+function torchPatch(places: readonly SkipPlace[], { isScaled, after, ends }: Form): string {
   const branch = isScaled ? 'module.alpha * output' : 'output';
   const calls = places.map(({ stages, projection }) => {
     const [first, last] = [stages[0]!, stages.at(-1)!];
@@ -26,20 +27,29 @@ function torchPatch(places: readonly SkipPlace[], { isScaled, after }: Form): st
         ? `, nn.Conv${strides.length}d(${into}, ${out}, 1, stride=${strides.length > 1 ? `(${strides.join(', ')})` : strides[0]}, bias=False)`
         : `, nn.Linear(${into}, ${out}, bias=False)`;
     }
-    const end = (after ? moduleOf(last.site!) : undefined) ?? last.layer;
-    return `add_skip(${torchPath(first.layer)}, ${torchPath(end)}${shortcut})`;
+    const end = ends.get(last.layer);
+    const call = `add_skip(${torchPath(first.layer)}, ${torchPath(end ?? last.layer)}${shortcut})`;
+    return end === undefined ? `# ${call}` : call;
   });
-  const named = places.every(({ stages }) => moduleOf(stages.at(-1)!.site!) !== undefined);
+  const named = places.every(({ stages }) => ends.has(stages.at(-1)!.layer));
   const where = after
     ? ['# The sum stands behind the activation of the last layer, where its derivative does not multiply x.'].concat(
         named
           ? []
           : [
-              '# Give the module of that activation in place of the layer, as in add_skip(model.hidden[1], model.acts[2]);',
-              '# where the activation is a function call, write its sum with x in forward.',
+              '# Not covered are the lines that are comments: their activation is a function call, whose sum with x belongs',
+              '# in forward, or one module called in several places. Where it has a module of its own after all, give that',
+              '# in place of the layer, as in add_skip(model.hidden[1], model.acts[2]).',
             ],
       )
-    : ['# The sum stands before the activation of the last layer: relu(x + F(x)).'];
+    : ['# The sum stands before the activation of the last layer: relu(x + F(x)).'].concat(
+        named
+          ? []
+          : [
+              '# Not covered are the lines that are comments: a function call stands between layer and activation. Write',
+              '# the sum behind it in forward.',
+            ],
+      );
   return [
     'import torch',
     'import torch.nn as nn',

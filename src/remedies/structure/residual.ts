@@ -7,7 +7,9 @@ import { foreseeModel, shapesIn } from '../foresee-model.ts';
 import { has, isBounded } from '../patient.ts';
 import { type Patient, type Remedy, RemedyError } from '../remedy.ts';
 import { GraphEditor } from '../rewrite/editor.ts';
+import { findStages } from '../rewrite/stages.ts';
 import { type Block, blockOf, plainRuns } from './blocks.ts';
+import { moduleBefore, moduleOf } from './modules.ts';
 import { residualPatch } from './residual-patch.ts';
 import { some } from './words.ts';
 
@@ -51,6 +53,19 @@ function placeOf(block: Block, model: Model, shapes: ReadonlyMap<string, readonl
   return { ...block, projection: strides ? { dims, strides } : { dims } };
 }
 
+/**
+ * The PyTorch module behind which x is added, by layer: of the network as it was given, so that new parameters have the
+ * names that the patch gives them, also behind other changes.
+ */
+function endsIn({ design: { model } }: Patient, after: boolean): Map<string, string> {
+  return new Map(
+    findStages(model).flatMap((stage): [string, string][] => {
+      const end = stage.site && (after ? moduleOf(stage.site, model) : moduleBefore(stage, model));
+      return end === undefined ? [] : [[stage.layer, end]];
+    }),
+  );
+}
+
 function addSkips(model: Model, patient: Patient, id: string, isScaled: boolean): Model {
   const places = placesIn(model, patient);
   if (places.length === 0) {
@@ -64,16 +79,18 @@ function addSkips(model: Model, patient: Patient, id: string, isScaled: boolean)
   }
   const editor = new GraphEditor(model);
   const after = isBounded(patient);
+  const ends = endsIn(patient, after);
   /** What is read in place of an activation's output: the next pair's x. */
   const sums = new Map<string, string>();
   for (const place of places) {
     const { layer, weight } = place.stages.at(-1)!;
     const { type } = model.graph.initializers.get(weight)!;
-    const skip = shortcut(editor, { ...place, input: sums.get(place.input) ?? place.input }, type, patient.seed);
+    const end = ends.get(layer) ?? layer;
+    const skip = shortcut(editor, { ...place, input: sums.get(place.input) ?? place.input }, end, type, patient.seed);
     // ReLU passes x on whole, since x comes out of a ReLU: relu(x + F(x)), He et al. 2016a. A bounded function would
     // multiply the skip by its derivative too: x + φ(F(x)), the unbroken path of He et al. 2016b.
     editor.insertAfter(after ? place.output : place.preActivation, (X) => {
-      const branch = isScaled ? scaled(editor, X, layer, type) : X;
+      const branch = isScaled ? scaled(editor, X, end, type) : X;
       const [sum] = editor.add('Add', [branch, skip], `${layer}.sum`);
       sums.set(place.output, after ? sum! : place.output);
       return sum!;
@@ -82,20 +99,21 @@ function addSkips(model: Model, patient: Patient, id: string, isScaled: boolean)
   return editor.done();
 }
 
-function scaled(editor: GraphEditor, X: string, layer: string, type: Tensor['type']): string {
-  const alpha = editor.parameter(`${layer}.alpha`, tensorOf(type, [1], [0]));
-  return editor.add('Mul', [X, alpha], `${layer}.scaled`)[0]!;
+function scaled(editor: GraphEditor, X: string, end: string, type: Tensor['type']): string {
+  const alpha = editor.parameter(`${end}.alpha`, tensorOf(type, [1], [0]));
+  return editor.add('Mul', [X, alpha], `${end}.scaled`)[0]!;
 }
 
 function shortcut(
   editor: GraphEditor,
-  { stages, input, projection }: SkipPlace,
+  { input, projection }: SkipPlace,
+  end: string,
   type: Tensor['type'],
   seed: number,
 ): string {
   if (!projection) return input;
   const { dims, strides } = projection;
-  const name = `${stages.at(-1)!.layer}.skip`;
+  const name = `${end}.skip`;
   // LeCun's variance keeps the size of what passes a linear layer.
   const random = createRandom(seed).fork('add-residual').fork(name);
   const W = editor.parameter(
@@ -138,7 +156,11 @@ function remedyOf(about: Pick<Remedy, 'id' | 'title' | 'why' | 'references' | 'c
         decadesWithout(patient, 'weight-matrix', 'activation-derivative', 'attention')
       );
     },
-    patch: (patient) => residualPatch(placesIn(patient.design.model, patient), { isScaled, after: isBounded(patient) }),
+    patch(patient) {
+      const after = isBounded(patient);
+      const ends = endsIn(patient, after);
+      return residualPatch(placesIn(patient.design.model, patient), { isScaled, after, ends });
+    },
   };
 }
 

@@ -49,8 +49,8 @@ describe('use-pre-norm', () => {
     for (const [i, value] of expected.entries()) expect(found[i]!).toBeCloseTo(value, 4);
     const measured = await decadesOf(treated, batch);
     expect(Math.abs(measured - usePreNorm.predict(patient)!)).toBeLessThan(1);
-    expect(usePreNorm.patch(patient).pytorch).toContain(
-      'for layer in model.encoder.layers:\n    layer.norm_first = True',
+    expect(usePreNorm.patch(patient).pytorch).toMatch(
+      /for layer in model\.encoder\.layers:\n.*\n {4}layer\.norm_first = True/,
     );
   });
 
@@ -60,7 +60,7 @@ describe('use-pre-norm', () => {
     const pre = encoder([10, 8], 4, 3, { norm: 'pre' });
     const norms = (model: typeof pre) => model.graph.nodes.filter(({ op }) => op === 'LayerNormalization');
     expect(norms(treated)).toHaveLength(norms(pre).length + 1);
-    const input = norms(treated).find(({ inputs }) => inputs[1] === 'encoder.norm.weight')!;
+    const input = norms(treated).find(({ inputs }) => /\.norm\.weight$/.test(inputs[1]!))!;
     // With the last normalization the identity, both compute the same.
     input.op = 'Identity';
     input.inputs = input.inputs.slice(0, 1);

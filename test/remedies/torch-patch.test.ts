@@ -1,0 +1,230 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Model } from '../../src/graph/graph.ts';
+import { findParameters } from '../../src/graph/parameters.ts';
+import { type Tensor, tensorOf, toFloat64 } from '../../src/graph/tensor.ts';
+import { createRandom } from '../../src/random/random.ts';
+import { readModelSource } from '../../src/readers/index.ts';
+import { remedies } from '../../src/remedies/index.ts';
+import type { Design, Patient } from '../../src/remedies/remedy.ts';
+import { openSource } from '../../src/runtime/node/files.ts';
+import { examinePatient } from '../../src/verbs/patient.ts';
+import { patientTools } from '../../src/verbs/treat-tools.ts';
+import { reread, run, runtime } from './structure/patient.ts';
+
+/** A Python that has PyTorch; undefined where none does. */
+const python = ['python3', '/usr/bin/python3'].find((program) => {
+  const code = 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)';
+  return spawnSync(program, ['-c', code], { stdio: 'ignore', timeout: 20_000 }).status === 0;
+});
+if (!python) process.stderr.write('torch-patch.test.ts: no python3 has torch (python3-torch): patches are not run\n');
+
+const swaps = ['relu', 'leaky-relu', 'prelu', 'elu', 'selu', 'gelu', 'silu', 'mish', 'tanh'].map((id) => `use-${id}`);
+const norms = ['add-batch-norm', 'add-layer-norm', 'add-rms-norm', 'add-group-norm'];
+const skips = ['add-residual', 'add-scaled-residual'];
+const draws = ['he', 'glorot', 'lecun', 'orthogonal', 'critical', 'lsuv'].map((id) => `use-${id}-init`);
+
+/** Networks of torch_patch.py, and the plans pasted into each. */
+const plans: Readonly<Record<string, readonly string[]>> = {
+  sigmoid: [
+    ...swaps,
+    ...norms,
+    ...skips,
+    ...draws,
+    'remove-layers',
+    'use-prelu+add-batch-norm',
+    'add-layer-norm+add-scaled-residual',
+  ],
+  relu: ['use-leaky-relu', 'use-prelu', ...skips, 'use-he-init', 'add-batch-norm+add-residual', 'remove-layers'],
+  dead: ['zero-biases', 'use-leaky-relu'],
+  equal: ['randomize-init', 'add-batch-norm', 'use-relu'],
+  shared: ['use-relu', 'add-batch-norm', 'use-he-init'],
+  lists: ['use-prelu', 'use-selu', 'add-rms-norm', ...skips, 'use-critical-init'],
+  'lists-relu': ['use-prelu', ...skips, 'add-layer-norm'],
+  calls: [...skips, ...norms, 'use-he-init', 'remove-layers'],
+  residual: ['use-fixup-init', 'add-layer-norm'],
+  convolutions: ['use-relu', 'use-prelu', 'add-batch-norm', 'add-layer-norm', 'add-group-norm', ...skips, ...draws],
+  'convolutions-norm': ['use-prelu', ...skips, 'use-he-init'],
+  rnn: ['use-lstm', 'use-gru', 'use-orthogonal-recurrence', 'use-identity-recurrence'],
+  'rnn-no-bias': ['use-lstm', 'use-gru', 'use-identity-recurrence'],
+  'rnn-both-ways': ['use-lstm', 'use-gru', 'use-orthogonal-recurrence', 'use-identity-recurrence'],
+  lstm: ['open-forget-gate', 'use-orthogonal-recurrence'],
+  transformer: ['use-pre-norm'],
+  'transformer-norm': ['use-pre-norm'],
+  blocks: ['use-pre-norm'],
+};
+
+interface Network {
+  readonly shape: readonly number[];
+  readonly input: readonly number[];
+  readonly state: Readonly<Record<string, readonly number[]>>;
+}
+
+interface Case {
+  readonly network: string;
+  readonly patches: readonly string[];
+  readonly parameters: Readonly<Record<string, readonly number[]>>;
+}
+
+interface Drawn {
+  readonly size: number;
+  readonly mean: number;
+  readonly square: number;
+}
+
+type Answer =
+  | {
+      readonly drawn: Readonly<Record<string, Drawn>>;
+      readonly unknown: readonly string[];
+      readonly missing: readonly string[];
+      readonly output: readonly number[];
+    }
+  | { readonly error: string };
+
+/** What the treated network holds and computes. */
+interface Treated {
+  readonly drawn: Readonly<Record<string, Drawn>>;
+  readonly output: readonly number[];
+}
+
+const names = Object.entries(plans).flatMap(([network, list]) => list.map((plan) => `${network}: ${plan}`));
+
+describe.skipIf(!python)('patches pasted into PyTorch', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'torch-patch-'));
+  const treated = new Map<string, Treated | Error>();
+  const answers = new Map<string, Answer>();
+  let child: ChildProcess | undefined;
+
+  beforeAll(async () => {
+    const script = join(dirname(fileURLToPath(import.meta.url)), 'torch_patch.py');
+    child = spawn(python!, [script, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+    const { networks } = JSON.parse((await lines.next()).value!) as { networks: Record<string, Network> };
+    const cases: (Case & { name: string })[] = [];
+    for (const [network, list] of Object.entries(plans)) {
+      const about = networks[network]!;
+      const inputs = new Map([['input', tensorOf('float32', about.shape, about.input)]]);
+      const model = await readModelSource(await openSource(join(folder, `${network}.onnx`)));
+      const patient = await examine(model, inputs);
+      for (const plan of list) {
+        const name = `${network}: ${plan}`;
+        try {
+          const { patches, parameters, ...rest } = await treat(patient, plan.split('+'), inputs, about.state);
+          treated.set(name, rest);
+          cases.push({ name, network, patches, parameters });
+        } catch (error) {
+          treated.set(name, error as Error);
+        }
+      }
+    }
+    const file = join(folder, 'cases.json');
+    writeFileSync(file, JSON.stringify(cases));
+    child.stdin!.write(`${file}\n`);
+    const results = JSON.parse((await lines.next()).value!) as Answer[];
+    for (const [i, { name }] of cases.entries()) answers.set(name, results[i]!);
+  }, 180_000);
+
+  afterAll(() => {
+    child?.kill();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test.each(names)('%s', (name) => {
+    const ours = treated.get(name)!;
+    if (ours instanceof Error) throw ours;
+    const answer = answers.get(name)!;
+    if ('error' in answer) throw new Error(answer.error);
+    // Every parameter has its place in the patched module, and the module has no other.
+    expect(answer.unknown).toEqual([]);
+    expect(answer.missing).toEqual([]);
+    // The patch changes the parameters that the remedy changes, to numbers of the same distribution.
+    expect(Object.keys(answer.drawn).sort()).toEqual(Object.keys(ours.drawn).sort());
+    for (const [key, { size, mean, square }] of Object.entries(ours.drawn)) {
+      const theirs = answer.drawn[key]!;
+      expect(theirs.size, key).toBe(size);
+      expect(Math.abs(theirs.square - square), `${key} mean square`).toBeLessThan(
+        1e-6 + 7 * Math.sqrt(2 / size) * Math.max(square, theirs.square),
+      );
+      expect(Math.abs(theirs.mean - mean), `${key} mean`).toBeLessThan(1e-6 + 7 * Math.sqrt(square / size));
+    }
+    const scale = Math.max(...ours.output.map(Math.abs));
+    const errors = ours.output.map((y, i) => Math.abs(y - answer.output[i]!) / scale);
+    expect(answer.output.length).toBe(ours.output.length);
+    expect(Math.max(...errors)).toBeLessThan(1e-5);
+  });
+});
+
+async function examine(model: Model, inputs: ReadonlyMap<string, Tensor>): Promise<Patient> {
+  const rows = [...inputs.values()][0]!.dims[0]!;
+  const target = tensorOf(
+    'int64',
+    [rows],
+    Array.from({ length: rows }, (_, i) => i % 4),
+  );
+  const batch = { kind: 'tensors', from: 'torch', inputs: new Map(inputs), target } as const;
+  const options = { runtime, batch, size: rows, seed: 1 };
+  return (await examinePatient(model, { ...options, tools: () => patientTools(options) })).patient;
+}
+
+/** A plan carried out: the patches, the numbers to give the patched module, and what the treated network computes with them. */
+async function treat(
+  patient: Patient,
+  plan: readonly string[],
+  inputs: ReadonlyMap<string, Tensor>,
+  state: Network['state'],
+): Promise<Treated & Pick<Case, 'patches' | 'parameters'>> {
+  const own = plan.map((id) => {
+    const remedy = remedies.find((one) => one.id === id);
+    if (!remedy) throw new Error(`no remedy ${id}`);
+    return remedy;
+  });
+  let design: Design = patient.design;
+  for (const remedy of own) design = await remedy.apply(design, patient);
+  const before = patient.design.model.graph.initializers;
+  const { graph } = design.model;
+  const kept = [...graph.initializers.keys()].filter((name) => name in state || /running_(mean|var)$/.test(name));
+  const parameters = new Set([...findParameters(design.model), ...kept]);
+  const drawn: Record<string, Drawn> = {};
+  const initializers = new Map(graph.initializers);
+  const random = createRandom(5);
+  for (const name of parameters) {
+    const tensor = initializers.get(name)!;
+    const values = toFloat64(tensor);
+    if (sameValues(values, before.get(name))) continue;
+    const mean = (of: (x: number) => number) => values.reduce((sum, x) => sum + of(x), 0) / values.length;
+    drawn[name] = { size: values.length, mean: mean((x) => x), square: mean((x) => x * x) };
+    // A branch times zero would hide what the branch computes.
+    if (/running_(mean|var)$/.test(name)) continue;
+    const own = random.fork(name);
+    initializers.set(
+      name,
+      tensorOf(
+        tensor.type,
+        tensor.dims,
+        values.map((x) => x + 0.2 * own.normal()),
+      ),
+    );
+  }
+  const model = await reread({ ...design.model, graph: { ...graph, initializers } });
+  const [output] = await run(model, inputs);
+  return {
+    patches: own.map((remedy) => remedy.patch(patient).pytorch),
+    parameters: Object.fromEntries([...parameters].map((name) => [name, valuesOf(model, name)])),
+    drawn,
+    output: Array.from(toFloat64(output!)),
+  };
+}
+
+function sameValues(values: Float64Array, tensor: Tensor | undefined): boolean {
+  if (tensor?.data.length !== values.length) return false;
+  return toFloat64(tensor).every((x, i) => x === values[i]);
+}
+
+function valuesOf({ graph }: Model, name: string): number[] {
+  return Array.from(toFloat64(graph.initializers.get(name)!));
+}
