@@ -10,12 +10,18 @@ import { readVersion } from './runtime/node/version.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { contentHash } from './trials/identify.ts';
 import { openTrialStore } from './trials/node/store.ts';
-import { clearTrials, keepSchedule, readSchedule } from './trials/node/treatment-folder.ts';
+import { clearTrials, keepRounds, readRounds } from './trials/node/treatment-folder.ts';
 import { localExecutor } from './trials/node/worker-threads.ts';
 import type { Executor } from './trials/trial.ts';
 import type { DataNames } from './verbs/data-names.ts';
 import { initializeWeights } from './verbs/initial-weights.ts';
-import { type TreatData, type TreatEvent, type TreatOptions, treat as treatWith } from './verbs/treat.ts';
+import {
+  type PlannedRound,
+  type TreatData,
+  type TreatEvent,
+  type TreatOptions,
+  treat as treatWith,
+} from './verbs/treat.ts';
 import { openTreatData } from './verbs/treat-data.ts';
 import { patientTools } from './verbs/treat-tools.ts';
 
@@ -66,7 +72,7 @@ export async function* treat(given: Model | string, options: NodeTreatOptions = 
     const measuring = { runtime, seed, batch, size: rest.size, loadDigits: loadDigit, onProgress };
     const { model } = await initializeWeights(read, init, measuring);
     const data = opened?.data ?? (typeof named === 'object' ? named : undefined);
-    let { steps } = rest;
+    const rounds: PlannedRound[] = [];
     const notes: string[] = [];
     if (folder !== undefined && data) {
       const settings = { data: data.trial, validation: rest.validation, seed };
@@ -77,7 +83,8 @@ export async function* treat(given: Model | string, options: NodeTreatOptions = 
       for (const { line, reason } of store.damaged) {
         notes.push(`line ${line} of trials.jsonl ${reason}: it was set aside, and its trial is run again`);
       }
-      if (resume) steps ??= await readSchedule(folder);
+      if (resume) rounds.push(...(await readRounds(folder)));
+      else await keepRounds(folder, rounds);
     }
     if (data) executor = rest.executor ?? (await openExecutor({ workers, queue, version, onNotice }));
     const events = treatWith(model, {
@@ -85,15 +92,16 @@ export async function* treat(given: Model | string, options: NodeTreatOptions = 
       ...measuring,
       seed,
       ...(data && { data: { ...data, notes: [...(data.notes ?? []), ...notes] } }),
-      ...(steps !== undefined && { steps }),
+      rounds: rest.rounds ?? [...rounds],
       executor,
       store: rest.store ?? store,
       version,
       tools: () => patientTools({ ...measuring, open: opened?.open, signal }),
     });
     for await (const event of events) {
-      if (event.kind === 'schedule' && folder !== undefined && store) {
-        await keepSchedule(folder, event.steps);
+      if (event.kind === 'round' && folder !== undefined && store) {
+        rounds[event.round - 1] = { plans: event.plans, rungs: event.rungs };
+        await keepRounds(folder, rounds);
       }
       yield event;
     }

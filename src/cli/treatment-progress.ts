@@ -49,9 +49,6 @@ export class TreatmentProgress {
         if (event.skipped.length > 0) this.note(`${counted(event.skipped.length, 'plan')} cannot be carried out here`);
         this.say('timing the baseline');
         break;
-      case 'schedule':
-        this.note(`${counted(event.trials, 'trial')} in ${counted(event.rounds, 'round')}`);
-        break;
       case 'round':
         this.round = `round ${event.round} of ${event.of}`;
         this.note(

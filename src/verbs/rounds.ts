@@ -21,6 +21,8 @@ export interface RoundsOptions {
   readonly seeds: number;
   /** Of the last round; default as many as the budget allows. */
   readonly steps?: number;
+  /** Rounds of a run that was broken off, as far as they had been decided: asked for again, their trials are found. */
+  readonly rounds?: readonly PlannedRound[];
   /** The first trial's; the others count up from it. */
   readonly seed: number;
   readonly data: TrialData;
@@ -30,6 +32,13 @@ export interface RoundsOptions {
   readonly sizeOf: (plan: string) => number;
   readonly store?: TrialStore;
   readonly signal?: AbortSignal;
+}
+
+/** A round as it was decided. */
+export interface PlannedRound {
+  readonly plans: readonly string[];
+  /** This round's, then those of the rounds to come, as far as they are foreseen. */
+  readonly rungs: readonly Rung[];
 }
 
 /** What the rounds came to. */
@@ -46,13 +55,15 @@ export interface Rounds {
 /** Steps of the trials that time a step, and how many times longer another is, where it takes this part of the budget. */
 const TIMING_STEPS = 20;
 const LONGER = 4;
-const LONGEST_TIMING = 0.1;
+const LONGEST_TIMING = 0.25;
 const MOST_WARMED = 8;
 /** A candidate's step against the baseline's: batch normalization and recurrent cells are slower. */
 const SLOWER = 1.3;
 /** Steps of the last round. */
 const FEWEST_STEPS = 30;
 const MOST_STEPS = 3000;
+/** Another round is so many times longer at least. */
+const WORTH_LONGER = 2;
 /** Where no time is set, and nobody says. */
 const USUAL_STEPS = 300;
 /** Part of the budget that is planned for: the rest is starting, diagnosing and surprises. */
@@ -73,7 +84,11 @@ export async function* runRounds(
   /** Trials of the rounds, as against those that time. */
   const asked = new Set<string>();
   let ranking: Ranking | undefined;
-  let rungs: Rung[] = [];
+  const rungs: Rung[] = [];
+  /** Seconds of a worker for a step, starts and ends of trials among them. */
+  let pace = Number.NaN;
+  /** Whether the budget alone decides how long trials are. */
+  const isFree = options.steps === undefined && Number.isFinite(limit);
   let complete = true;
   let [done, total, spent, planned] = [0, 0, 0, 0];
   const elapsed = () => (performance.now() - start) / 1000;
@@ -122,26 +137,37 @@ export async function* runRounds(
   }
 
   try {
-    let tried: readonly Candidate[] = others;
-    const steps = options.steps ?? (yield* affordableSteps());
-    ({ rungs, tried } = fitTrials(others, steps, seeds, most));
-    if (tried.length > 0 && tried.length < others.length) {
-      notes.push(`a budget of ${most} trials is enough for ${tried.length} of ${others.length} plans`);
-    }
-    planned = spent + costOf(rungs, tried.length);
-    total = done + trialsOf(rungs, tried.length);
-    yield { kind: 'schedule', steps, seeds: rungs.at(-1)?.seeds ?? 0, rounds: rungs.length, trials: total };
-    let left = [...tried];
-    for (const [i, rung] of rungs.entries()) {
-      if (signal.aborted) complete = false;
-      if (!complete) break;
+    let left: readonly Candidate[] = others;
+    let coming: readonly Rung[] = [];
+    for (let round = 0; round === 0 || coming.length > 0; round++) {
+      const decided = options.rounds?.[round];
+      if (decided) {
+        left = decided.plans.flatMap((id) => others.find(({ plan }) => plan.id === id) ?? []);
+        coming = decided.rungs;
+      } else if (round === 0) {
+        const steps = options.steps ?? (yield* affordableSteps());
+        ({ rungs: coming, tried: left } = fitTrials(others, steps, seeds, most));
+        if (left.length > 0 && left.length < others.length) {
+          notes.push(`a budget of ${most} trials is enough for ${left.length} of ${others.length} plans`);
+        }
+      } else if (isFree) ({ rungs: coming, left } = replan(left, coming.at(-1)!.seeds));
+      const [rung] = coming;
+      if (!rung) break;
+      if (signal.aborted) {
+        complete = false;
+        break;
+      }
+      rungs.push(rung);
       const tasks = await Promise.all(
         [base, ...left].flatMap((candidate) =>
           Array.from({ length: rung.seeds }, (_, k) => taskOf(candidate, options.seed + k, rung.steps)),
         ),
       );
+      planned = spent + costOf(coming, left.length);
+      total = done + trialsOf(coming, left.length);
       const plans = left.map(({ plan }) => plan.id);
-      yield { kind: 'round', round: i + 1, of: rungs.length, plans, steps: rung.steps, trials: tasks.length };
+      const of = round + coming.length;
+      yield { kind: 'round', round: round + 1, of, plans, steps: rung.steps, trials: tasks.length, rungs: coming };
       for (const { id } of tasks) asked.add(id);
       yield* run(tasks);
       const own = tasks.flatMap(({ id }) => found.get(id) ?? []);
@@ -150,8 +176,18 @@ export async function* runRounds(
         const judged = judgeTrials(own, options.sizeOf, createRandom(options.seed).fork('judge'));
         if (!ranking || judged.outcome !== 'too-little-evidence') ranking = judged;
       }
+      if (!complete) break;
       const ranked = rankPlans(own).slice(0, rung.keep);
       left = ranked.map((id) => left.find(({ plan }) => plan.id === id)!);
+      pace = own.reduce((sum, { seconds }) => sum + seconds, 0) / own.reduce((sum, { steps }) => sum + steps, 0);
+      coming = coming.slice(1);
+      // The finalists may be compared after longer trainings where the budget has room for it; not in a run that is
+      // resumed, which is to end as it would have.
+      if (coming.length === 0 && isFree && !options.rounds?.length) {
+        const more = replan(left, rung.seeds);
+        const fits = done + trialsOf(more.rungs, left.length) <= most;
+        if (fits && more.rungs.at(-1)!.steps >= WORTH_LONGER * rung.steps) coming = more.rungs;
+      }
     }
   } finally {
     clearTimeout(timer);
@@ -160,20 +196,41 @@ export async function* runRounds(
   const results = [...found.values()].filter(({ id }) => asked.has(id));
   return { results, ranking, rungs, done, complete: complete && rungs.length > 0, notes };
 
+  /**
+   * The rounds to come, as long as what is left of the budget allows by the pace of the last one, and the plans that enter
+   * them: a round hardly longer than the last would tell nothing new, and is left out with the plans it would drop.
+   */
+  function replan(left: readonly Candidate[], finals: number): { rungs: readonly Rung[]; left: readonly Candidate[] } {
+    const before = rungs.at(-1)!.steps;
+    const affordable = (PLANNED * (limit - elapsed()) * executor.parallel) / pace;
+    let best = planRungs(left.length, Math.max(FEWEST_STEPS, before), finals);
+    for (let steps = best.at(-1)!.steps; steps <= MOST_STEPS; steps = Math.ceil(steps * 1.1)) {
+      const longer = planRungs(left.length, steps, finals);
+      if (costOf(longer, left.length) <= affordable) best = longer;
+    }
+    const [{ steps, keep }] = best as [Rung, ...Rung[]];
+    if (best.length > 1 && steps < WORTH_LONGER * before) return replan(left.slice(0, keep), finals);
+    return { rungs: best, left };
+  }
+
   /** Times trials of the baseline, and gives the steps that fit into what is left of the budget. */
   async function* affordableSteps(): AsyncGenerator<TreatEvent, number> {
     if (!Number.isFinite(limit)) return USUAL_STEPS;
-    // The first trial of a worker pays for its start, once.
+    // The first trial of a worker pays for its start, once; whatever else disturbs a trial makes it slower, so the
+    // fastest tells most.
     const workers = Math.min(executor.parallel, MOST_WARMED);
-    const [cold = Number.NaN] = yield* timeTrials(Array.from({ length: workers }, (_, k) => [k, TIMING_STEPS]));
-    if (Number.isNaN(cold)) return FEWEST_STEPS;
-    const isShort = cold * LONGER < LONGEST_TIMING * (limit - elapsed());
-    const [short = cold, long] = isShort
-      ? yield* timeTrials([
-          [workers, TIMING_STEPS],
-          [0, TIMING_STEPS * LONGER],
-        ])
-      : [];
+    const first = yield* timeTrials(Array.from({ length: workers }, (_, k) => [k, TIMING_STEPS]));
+    if (first.length === 0) return FEWEST_STEPS;
+    let short = Math.min(...first);
+    let long: number | undefined;
+    if (short * LONGER < LONGEST_TIMING * (limit - elapsed())) {
+      const [again, ...longs] = yield* timeTrials([
+        [workers, TIMING_STEPS],
+        [0, TIMING_STEPS * LONGER],
+      ]);
+      short = Math.min(short, again ?? short);
+      long = longs[0];
+    }
     const more = long === undefined || long <= short ? undefined : (long - short) / (TIMING_STEPS * (LONGER - 1));
     const perStep = more ?? (long ?? short) / (TIMING_STEPS * (long === undefined ? 1 : LONGER));
     const fixed = more === undefined ? 0 : Math.max(0, short - TIMING_STEPS * more);

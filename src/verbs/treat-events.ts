@@ -1,6 +1,7 @@
 import type { ReportSubject } from '../report/subject.ts';
 import type { Treatment } from '../report/treatment/treatment.ts';
 import type { SkippedPlan } from '../trials/candidates.ts';
+import type { Rung } from '../trials/halving.ts';
 import type { ProposedPlan } from '../trials/plans.ts';
 import type { TrialResult } from '../trials/trial.ts';
 
@@ -10,20 +11,14 @@ export type TreatEvent =
   | { readonly kind: 'diagnosed'; readonly report: ReportSubject }
   | { readonly kind: 'plans'; readonly plans: readonly ProposedPlan[]; readonly skipped: readonly SkippedPlan[] }
   | {
-      /** How long the last round's trials are. Given again as `steps`, a run that was broken off finds its results. */
-      readonly kind: 'schedule';
-      readonly steps: number;
-      readonly seeds: number;
-      readonly rounds: number;
-      readonly trials: number;
-    }
-  | {
       readonly kind: 'round';
       readonly round: number;
       readonly of: number;
       readonly plans: readonly string[];
       readonly steps: number;
       readonly trials: number;
+      /** This round's, then those of the rounds to come: kept, they let a run that is broken off go on as it was. */
+      readonly rungs: readonly Rung[];
     }
   | {
       readonly kind: 'trial';

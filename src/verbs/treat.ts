@@ -12,10 +12,10 @@ import { BASELINE, type ProposedPlan, proposePlans, sizeOfChange } from '../tria
 import type { Executor, TrialData } from '../trials/trial.ts';
 import { diagnose } from './diagnose.ts';
 import { examinePatient, type PatientOptions } from './patient.ts';
-import { runRounds, type TrialStore } from './rounds.ts';
+import { type PlannedRound, runRounds, type TrialStore } from './rounds.ts';
 import type { TreatEvent } from './treat-events.ts';
 
-export type { TrialStore } from './rounds.ts';
+export type { PlannedRound, TrialStore } from './rounds.ts';
 export type { TreatEvent, Treatment, TreatmentOutcome } from './treat-events.ts';
 
 /** Rows to train candidates on, so that whoever runs a trial opens the same ones. */
@@ -47,6 +47,8 @@ export interface TreatOptions extends PatientOptions {
   readonly plans?: readonly (readonly string[])[];
   readonly mostPlans?: number;
   readonly store?: TrialStore;
+  /** Rounds of the run that is resumed, as far as they had been decided. */
+  readonly rounds?: readonly PlannedRound[];
   readonly signal?: AbortSignal;
   /** Part of the rows held out, default a fifth. */
   readonly validation?: number;
@@ -142,6 +144,7 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
     start,
     seeds,
     steps: options.steps,
+    rounds: options.rounds,
     seed: patient.seed,
     data: data.trial,
     artifacts: new Map([...(data.artifacts ?? []), ...all.map(({ hash, bytes }) => [hash, bytes] as const)]),

@@ -75,7 +75,7 @@ function sham(losses: Readonly<Record<string, number>>, seen: TrialTask[] = []):
       training: [{ step: task.steps, loss }],
       heldOut: { loss },
       heldOutLosses: batches,
-      seconds: 0.01,
+      seconds: 1e-3 + 1e-5 * task.steps,
     };
   });
 }
@@ -252,6 +252,30 @@ describe('a budget', () => {
     expect(treatment.trials.complete).toBe(false);
   });
 
+  it('of time is used: rounds grow, and finalists train longer while there is room', async () => {
+    const many = Array.from({ length: 7 }, (_, i) =>
+      remedy(`plan-${i}`, {
+        apply: (design) => ({ ...design, training: { ...design.training, learningRate: 0.1 / (i + 1) } }),
+      }),
+    );
+    // A step takes 10 µs by what the trials say: there is time for the longest ones.
+    const executor = sham(Object.fromEntries([['baseline', 1], ...many.map(({ id }, i) => [id, 0.3 + 0.05 * i])]));
+    const [treatment, events] = await follow(sigmoids, {
+      remedies: many,
+      plans: many.map(({ id }) => [id]),
+      executor,
+      budget: { seconds: 20 },
+    });
+    const rounds = events.flatMap((event) => (event.kind === 'round' ? [event] : []));
+    const steps = rounds.map((round) => round.steps);
+    expect(steps.length).toBeGreaterThan(1);
+    for (let i = 1; i < steps.length; i++) expect(steps[i]).toBeGreaterThanOrEqual(2 * steps[i - 1]!);
+    expect(steps.at(-1)).toBeGreaterThan(500);
+    expect(treatment.trials.steps).toBe(steps.at(-1));
+    expect(treatment.winner?.plan.id).toBe('plan-0');
+    expect(treatment.results.filter(({ plan }) => plan === 'plan-6')).toHaveLength(1);
+  });
+
   it('runs no trial twice, although rounds ask for the same one', async () => {
     const seen: TrialTask[] = [];
     const many = Array.from({ length: 6 }, (_, i) => remedy(`plan-${i}`));
@@ -301,6 +325,30 @@ describe('a run that is broken off', () => {
     expect(events.filter((event) => event.kind === 'trial' && event.known)).toHaveLength(3);
     expect(treatment.outcome).toBe('improved');
     expect(treatment.results).toHaveLength(4);
+  });
+
+  it('asks for the rounds that were decided, whatever the budget is now', async () => {
+    const seen: TrialTask[] = [];
+    const rounds = [
+      {
+        plans: ['own-relu'],
+        rungs: [
+          { steps: 21, seeds: 1, keep: 1 },
+          { steps: 63, seeds: 2, keep: 1 },
+        ],
+      },
+      { plans: ['own-relu'], rungs: [{ steps: 64, seeds: 2, keep: 1 }] },
+    ];
+    const executor = sham({ baseline: 1, 'own-relu': 0.5 }, seen);
+    await follow(sigmoids, { remedies: [relu], executor, rounds, budget: { seconds: 30 } });
+    expect(seen.map(({ plan, seed, steps }) => `${plan} ${seed} ${steps}`)).toEqual([
+      'baseline 0 21',
+      'own-relu 0 21',
+      'baseline 0 64',
+      'baseline 1 64',
+      'own-relu 0 64',
+      'own-relu 1 64',
+    ]);
   });
 
   it('ends at once when it is told to before the first trial', async () => {
