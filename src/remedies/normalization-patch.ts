@@ -1,5 +1,5 @@
 import { groupsOf, type NormalizationId, type NormalizationPlace } from './normalization.ts';
-import { kerasName, nameList, pythonList, torchPath } from './patch/names.ts';
+import { foldedNote, kerasName, nameList, pythonList, torchPath } from './patch/names.ts';
 import { patchDraws } from './patch/weights.ts';
 import type { Patch } from './remedy.ts';
 import type { Draw } from './rewrite/draw.ts';
@@ -44,6 +44,7 @@ function torchPatch(id: NormalizationId, places: readonly NormalizationPlace[]):
     'import torch.nn as nn',
     '',
     '# Behind each of these layers, before its activation. The names in the state dict stay; new ones end in ".norm".',
+    ...foldedNote(places.map(({ stage }) => stage.weight)),
     'def add_norm(layer, norm):',
     '    layer.norm = norm',
     '    layer.register_forward_hook(lambda module, inputs, output: module.norm(output))',

@@ -57,6 +57,21 @@ const plans: Readonly<Record<string, readonly string[]>> = {
   transformer: ['use-pre-norm'],
   'transformer-norm': ['use-pre-norm'],
   blocks: ['use-pre-norm'],
+  // Without names for weights that the exporter folded: what is compared are patches that draw none of them.
+  'sigmoid-folded': ['add-batch-norm', 'add-scaled-residual', 'use-prelu', 'remove-layers'],
+  'lists-folded': ['add-scaled-residual', 'add-rms-norm'],
+  'convolutions-folded': ['add-group-norm', 'add-scaled-residual', 'use-prelu'],
+  'rnn-folded': ['use-identity-recurrence'],
+  'lstm-folded': ['open-forget-gate'],
+  'blocks-folded': ['use-pre-norm'],
+};
+
+/** What cannot be written as code for a module: the patch says so. */
+const uncovered: Readonly<Record<string, readonly string[]>> = {
+  'calls-tanh': ['add-residual', 'add-scaled-residual', 'use-prelu'],
+  shared: ['add-residual', 'use-prelu'],
+  'lstm-no-bias': ['open-forget-gate'],
+  'convolutions-norm-folded': ['add-residual', 'add-batch-norm'],
 };
 
 interface Network {
@@ -98,6 +113,7 @@ describe.skipIf(!python)('patches pasted into PyTorch', () => {
   const folder = mkdtempSync(join(tmpdir(), 'torch-patch-'));
   const treated = new Map<string, Treated | Error>();
   const answers = new Map<string, Answer>();
+  const texts = new Map<string, string>();
   let child: ChildProcess | undefined;
 
   beforeAll(async () => {
@@ -122,6 +138,12 @@ describe.skipIf(!python)('patches pasted into PyTorch', () => {
         }
       }
     }
+    for (const [network, list] of Object.entries(uncovered)) {
+      const { shape, input } = networks[network]!;
+      const model = await readModelSource(await openSource(join(folder, `${network}.onnx`)));
+      const patient = await examine(model, new Map([['input', tensorOf('float32', shape, input)]]));
+      for (const id of list) texts.set(`${network}: ${id}`, remedyOf(id).patch(patient).pytorch);
+    }
     const file = join(folder, 'cases.json');
     writeFileSync(file, JSON.stringify(cases));
     child.stdin!.write(`${file}\n`);
@@ -141,9 +163,10 @@ describe.skipIf(!python)('patches pasted into PyTorch', () => {
     if ('error' in answer) throw new Error(answer.error);
     // Every parameter has its place in the patched module, and the module has no other.
     expect(answer.unknown).toEqual([]);
-    expect(answer.missing).toEqual([]);
+    if (!name.includes('-folded')) expect(answer.missing).toEqual([]);
     // The patch changes the parameters that the remedy changes, to numbers of the same distribution.
-    expect(Object.keys(answer.drawn).sort()).toEqual(Object.keys(ours.drawn).sort());
+    const changed = Object.keys(answer.drawn).filter((key) => !name.includes('-folded') || key in ours.drawn);
+    expect(changed.sort()).toEqual(Object.keys(ours.drawn).sort());
     for (const [key, { size, mean, square }] of Object.entries(ours.drawn)) {
       const theirs = answer.drawn[key]!;
       expect(theirs.size, key).toBe(size);
@@ -156,6 +179,11 @@ describe.skipIf(!python)('patches pasted into PyTorch', () => {
     const errors = ours.output.map((y, i) => Math.abs(y - answer.output[i]!) / scale);
     expect(answer.output.length).toBe(ours.output.length);
     expect(Math.max(...errors)).toBeLessThan(1e-5);
+  });
+
+  const said = Object.entries(uncovered).flatMap(([network, list]) => list.map((id) => `${network}: ${id}`));
+  test.each(said)('%s is said not to be covered', (name) => {
+    expect(texts.get(name)).toMatch(/not covered/i);
   });
 });
 
@@ -178,17 +206,15 @@ async function treat(
   inputs: ReadonlyMap<string, Tensor>,
   state: Network['state'],
 ): Promise<Treated & Pick<Case, 'patches' | 'parameters'>> {
-  const own = plan.map((id) => {
-    const remedy = remedies.find((one) => one.id === id);
-    if (!remedy) throw new Error(`no remedy ${id}`);
-    return remedy;
-  });
+  const own = plan.map(remedyOf);
   let design: Design = patient.design;
   for (const remedy of own) design = await remedy.apply(design, patient);
   const before = patient.design.model.graph.initializers;
   const { graph } = design.model;
   const kept = [...graph.initializers.keys()].filter((name) => name in state || /running_(mean|var)$/.test(name));
-  const parameters = new Set([...findParameters(design.model), ...kept]);
+  // Names that the exporter made up are not known to the module, which keeps its own numbers.
+  const named = findParameters(design.model).filter((name) => !/^onnx::/.test(name));
+  const parameters = new Set([...named, ...kept]);
   const drawn: Record<string, Drawn> = {};
   const initializers = new Map(graph.initializers);
   const random = createRandom(5);
@@ -218,6 +244,12 @@ async function treat(
     drawn,
     output: Array.from(toFloat64(output!)),
   };
+}
+
+function remedyOf(id: string) {
+  const remedy = remedies.find((one) => one.id === id);
+  if (!remedy) throw new Error(`no remedy ${id}`);
+  return remedy;
 }
 
 function sameValues(values: Float64Array, tensor: Tensor | undefined): boolean {

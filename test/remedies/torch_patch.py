@@ -60,14 +60,15 @@ class Lists(nn.Module):
 class Calls(nn.Module):
     """Activations that are calls of functions in forward."""
 
-    def __init__(self):
+    def __init__(self, act=torch.relu):
         super().__init__()
+        self.act = act
         self.layers = nn.ModuleList([nn.Linear(8 if i == 0 else 12, 12) for i in range(6)])
         self.head = nn.Linear(12, 4)
 
     def forward(self, x):
         for layer in self.layers:
-            x = torch.relu(layer(x))
+            x = self.act(layer(x))
         return self.head(x)
 
 
@@ -184,6 +185,7 @@ networks = {
     "lists": (lambda: Lists(nn.Tanh), flat),
     "lists-relu": (lambda: small(Lists(nn.ReLU)), flat),
     "calls": (lambda: small(Calls()), flat),
+    "calls-tanh": (lambda: Calls(torch.tanh), flat),
     "residual": (Residual, flat),
     "convolutions": (lambda: Convolutions(nn.Tanh, False), image),
     "convolutions-norm": (lambda: Convolutions(nn.ReLU, True), image),
@@ -191,12 +193,13 @@ networks = {
     "rnn-no-bias": (lambda: Recurrent(nn.RNN, bias=False), steps),
     "rnn-both-ways": (lambda: Recurrent(nn.RNN, bidirectional=True), steps),
     "lstm": (lambda: Recurrent(nn.LSTM), steps),
+    "lstm-no-bias": (lambda: Recurrent(nn.LSTM, bias=False), steps),
     "transformer": (Transformer, steps),
     "transformer-norm": (lambda: Transformer(nn.LayerNorm(16)), steps),
     "blocks": (Blocks, steps),
 }
 
-
+folded = {"sigmoid", "lists", "convolutions", "rnn", "lstm", "blocks", "convolutions-norm"}
 ROWS = 32
 
 
@@ -207,12 +210,15 @@ def build(folder):
         model = make().train()
         x = torch.randn(ROWS, *shape)
         state = {key: list(value.shape) for key, value in model.state_dict().items()}
-        torch.onnx.export(
-            copy.deepcopy(model), x, f"{folder}/{name}.onnx", training=torch.onnx.TrainingMode.TRAINING,
-            do_constant_folding=False, opset_version=13, input_names=["input"], output_names=["logits"],
-        )
-        built[name] = (model, x)
-        about[name] = {"shape": list(x.shape), "input": x.flatten().tolist(), "state": state}
+        training = dict(training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False)
+        # As torch.onnx.export does it when nothing is said: names of folded weights are lost.
+        for kind, options in [("", training)] + ([("-folded", {})] if name in folded else []):
+            torch.onnx.export(
+                copy.deepcopy(model), x, f"{folder}/{name}{kind}.onnx", opset_version=13, input_names=["input"],
+                output_names=["logits"], **options,
+            )
+            built[name + kind] = (model, x)
+            about[name + kind] = {"shape": list(x.shape), "input": x.flatten().tolist(), "state": state}
     return built, about
 
 

@@ -24,7 +24,19 @@ export function torchAssignment(name: string, value: string): string {
 
 /** A parameter of a layer as Python; where its name is made up, the layer's module and the attribute it has there. */
 export function torchParameter(name: string, { name: layer }: LayerNode, attribute: 'weight' | 'bias'): string {
-  return !madeUp.test(name) && name.includes('.') ? torchPath(name) : `${torchPath(layer)}.${attribute}`;
+  if (!madeUp.test(name) && name.includes('.')) return torchPath(name);
+  // What nn.TransformerEncoderLayer and its like call their nn.MultiheadAttention.
+  const isAttention = /(^|\.)(self|multihead)_attn$/.test(layer);
+  return `${torchPath(layer)}.${isAttention ? 'in_proj_' : ''}${attribute}`;
+}
+
+/** What is said where PyTorch's exporter made a convolution and the normalization behind it one, as in evaluation. */
+export function foldedNote(weights: readonly string[]): string[] {
+  if (!weights.some((name) => /^onnx::Conv_/.test(name))) return [];
+  return [
+    '# Not covered: normalizations that the exporter folded into convolutions. What is said of such a layer holds behind',
+    '# its normalization; exported with training=torch.onnx.TrainingMode.TRAINING, the file has both.',
+  ];
 }
 
 /**

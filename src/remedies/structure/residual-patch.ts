@@ -1,4 +1,4 @@
-import { kerasName, torchPath } from '../patch/names.ts';
+import { foldedNote, kerasName, torchPath } from '../patch/names.ts';
 import type { Patch } from '../remedy.ts';
 import type { SkipPlace } from './residual.ts';
 
@@ -56,6 +56,7 @@ function torchPatch(places: readonly SkipPlace[], { isScaled, after, ends }: For
     '',
     `# x + ${isScaled ? 'alpha * ' : ''}F(x): x is what the first layer reads. Names in the state dict stay.`,
     ...where,
+    ...foldedNote(places.flatMap(({ stages }) => stages.map(({ weight }) => weight))),
     'def add_skip(first, last, projection=None):',
     '    kept = []',
     ...(isScaled ? ['    last.alpha = nn.Parameter(torch.zeros(1))'] : []),
