@@ -37,7 +37,7 @@ function dense(design) {
 }
 
 function conv(design) {
-  const { depth, width = 8, activation, norm, init, last } = design;
+  const { depth, width = 8, activation, norm, init, last, skip } = design;
   const unit = (stride) => [
     { conv2d: { filters: width, padding: 'same', stride, ...biasOf(design) } },
     ...normOf(norm),
@@ -48,7 +48,9 @@ function conv(design) {
     layers: [
       ...unit(2),
       ...unit(2),
-      { repeat: { times: depth - 2, layers: unit(1) } },
+      skip
+        ? { repeat: { times: Math.floor((depth - 2) / 2), layers: [{ residual: [...unit(1), ...unit(1)] }] } }
+        : { repeat: { times: depth - 2, layers: unit(1) } },
       'flatten',
       { dense: { units: 10, name: 'out', ...(last === undefined ? {} : { init: last }) } },
     ],
