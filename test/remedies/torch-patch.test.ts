@@ -110,7 +110,7 @@ interface Treated {
 const names = Object.entries(plans).flatMap(([network, list]) => list.map((plan) => `${network}: ${plan}`));
 
 describe.skipIf(!python)('patches pasted into PyTorch', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'torch-patch-'));
+  const folder = python ? mkdtempSync(join(tmpdir(), 'torch-patch-')) : '';
   const treated = new Map<string, Treated | Error>();
   const answers = new Map<string, Answer>();
   const texts = new Map<string, string>();
