@@ -176,6 +176,13 @@ describe('a run that is stopped', () => {
   });
 });
 
+it('shows its options and examples with --help, in 80 columns', async () => {
+  const { code, stdout } = await here(['--help']);
+  expect(code).toBe(0);
+  for (const word of ['--budget', '--resume', '--remedy', '--queue', 'Examples:']) expect(stdout).toContain(word);
+  for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+});
+
 describe('what cannot be treated', () => {
   it.each([
     [['sick.yaml', '--remedy', 'use-rleu'], 'no remedy "use-rleu"; did you mean "use-relu"?'],

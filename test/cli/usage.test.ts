@@ -13,7 +13,7 @@ describe('gradient-doctor', () => {
     expect(stdout).toContain('diagnose');
     expect(stdout).toContain('Examples:');
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
-    for (const unfinished of ['treat', 'watch']) expect(stdout).not.toMatch(new RegExp(`^  ${unfinished}`, 'm'));
+    for (const unfinished of ['watch']) expect(stdout).not.toMatch(new RegExp(`^  ${unfinished}`, 'm'));
   });
 
   it('loads the runtime only when it is needed', async () => {
@@ -26,6 +26,7 @@ describe('gradient-doctor', () => {
       ['--version'],
       ['diagnose', '--help'],
       ['train', '--help'],
+      ['treat', '--help'],
       ['diagnose', relu, '--batch', '0'],
     ]) {
       expect((await runCli(args, env)).stderr).toMatch(/runtime: false$/);
@@ -82,7 +83,11 @@ describe('unusable usage or input', () => {
     ['a negative seed', ['diagnose', relu, '--seed=-1'], /--seed: "-1"/],
     ['an unknown loss', ['diagnose', relu, '--loss', 'ms'], /--loss: "ms" .*did you mean "mse"\?$/],
     ['an unknown optimizer', ['diagnose', relu, '--optimizer', 'adm'], /--optimizer: "adm" .*did you mean "adam"\?$/],
-    ['an unknown format', ['diagnose', relu, '--format', 'xml'], /--format: "xml" .*accepted: text, json, markdown, html$/],
+    [
+      'an unknown format',
+      ['diagnose', relu, '--format', 'xml'],
+      /--format: "xml" .*accepted: text, json, markdown, html$/,
+    ],
     ['a missing model', ['diagnose', 'nope.onnx'], /nope\.onnx: there is no such file$/],
     ['a directory', ['diagnose', '.'], /is a directory, expected a file$/],
     ['a file that is no model', ['diagnose', 'LICENSE'], /LICENSE: .*ONNX/],
@@ -95,7 +100,11 @@ describe('unusable usage or input', () => {
     ['a mistyped scheme', ['diagnose', relu, '--init', 'orthgonal'], /--init: .*; did you mean "orthogonal"\?$/],
     ['a target alone', ['diagnose', relu, '--target', 'y.npy'], /--target .*; add --input FILE\.npy$/],
     ['data twice', ['diagnose', relu, '--data', 'mnist', '--input', 'x.npy'], /--data and --input both/],
-    ['an input that is no array', ['diagnose', relu, '--input', 'LICENSE'], /LICENSE: is neither a \.npy nor an idx file; /],
+    [
+      'an input that is no array',
+      ['diagnose', relu, '--input', 'LICENSE'],
+      /LICENSE: is neither a \.npy nor an idx file; /,
+    ],
     ['a missing input', ['diagnose', relu, '--input', 'input=no.npy'], /no\.npy: there is no such file/],
     ['an unknown output', ['diagnose', relu, '--model-output', 'zz'], /no float output "zz"; its outputs: /],
     ['a directory that is missing', ['diagnose', relu, '-o', 'no/such/report.txt'], /no\/such\/report\.txt: /],

@@ -51,8 +51,8 @@ Examples:
   gradient-doctor treat model.onnx --input x.npy --target y.npy --budget 10m
   gradient-doctor treat network.yaml --data train.csv --out runs/redesign
   gradient-doctor treat network.yaml --out runs/redesign --resume
-  gradient-doctor treat model.onnx --data mnist --remedy use-relu+add-batch-norm \\
-      --remedy use-he-init --seeds 5 --steps 1000
+  gradient-doctor treat model.onnx --data mnist --seeds 5 --steps 1000 \\
+      --remedy use-relu+add-batch-norm --remedy use-he-init
   gradient-doctor treat model.onnx --data mnist --queue redis://host:6379
   gradient-doctor treat model.onnx --data mnist --format html -o treatment.html
   gradient-doctor treat model.onnx                 no data: gradient health only

@@ -201,7 +201,9 @@ export function sayConfidence(treatment: Treatment): Confidence {
   });
   if (outcome === 'improved' && tied.length > 0) {
     const names = tied.map(({ plan }) => plan).join(', ');
-    sentences.push(`Not to be told from ${best?.plan} by these trials: ${names}, which change as much or more.`);
+    sentences.push(
+      `Not to be told from ${best?.plan} by these trials: ${names}, which ${tied.length === 1 ? 'changes' : 'change'} as much or more.`,
+    );
   }
   if (seeds === 1) sentences.push('One training each: how far two trainings of one network differ is not known.');
   if (!trials.heldOut) sentences.push('Judged by the training loss, for too few rows could be held out.');
