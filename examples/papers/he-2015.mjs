@@ -2,6 +2,7 @@ import { check, round, tail, thinned, verdictOf } from './numbers.mjs';
 
 export const id = 'he-2015';
 export const title = 'Thirty ReLU layers with Xavier and with He initialization';
+export const byline = 'He et al. 2015';
 export const citation =
   'Kaiming He, Xiangyu Zhang, Shaoqing Ren, Jian Sun. Delving Deep into Rectifiers: Surpassing Human-Level Performance on ImageNet Classification. ICCV 2015.';
 export const url = 'https://arxiv.org/abs/1502.01852';
