@@ -2,6 +2,7 @@ import { check, mean, round, tail, thinned, verdictOf } from './numbers.mjs';
 
 export const id = 'ioffe-szegedy-2015';
 export const title = 'A sigmoid network with and without batch normalization';
+export const byline = 'Ioffe & Szegedy 2015';
 export const citation =
   'Sergey Ioffe, Christian Szegedy. Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift. ICML 2015.';
 export const url = 'https://arxiv.org/abs/1502.03167';
