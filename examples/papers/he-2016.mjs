@@ -2,6 +2,7 @@ import { check, mean, round, tail, thinned, verdictOf } from './numbers.mjs';
 
 export const id = 'he-2016';
 export const title = 'Plain and residual networks at growing depth';
+export const byline = 'He et al. 2016';
 export const citation =
   'Kaiming He, Xiangyu Zhang, Shaoqing Ren, Jian Sun. Deep Residual Learning for Image Recognition. CVPR 2016.';
 export const url = 'https://arxiv.org/abs/1512.03385';
