@@ -2,6 +2,7 @@ import { check, round, tail, thinned, verdictOf } from './numbers.mjs';
 
 export const id = 'le-2015';
 export const title = 'The adding problem over 150 steps';
+export const byline = 'Hochreiter & Schmidhuber 1997, Le et al. 2015';
 export const citation =
   'Sepp Hochreiter, Jürgen Schmidhuber. Long Short-Term Memory. Neural Computation 1997. Quoc V. Le, Navdeep Jaitly, Geoffrey E. Hinton. A Simple Way to Initialize Recurrent Networks of Rectified Linear Units. arXiv 2015.';
 export const url = 'https://arxiv.org/abs/1504.00941';
