@@ -2,6 +2,7 @@ import { check, round, tail, thinned, verdictOf } from './numbers.mjs';
 
 export const id = 'pascanu-2013';
 export const title = 'Clipping rescues an exploding RNN';
+export const byline = 'Pascanu et al. 2013';
 export const citation =
   'Razvan Pascanu, Tomas Mikolov, Yoshua Bengio. On the difficulty of training recurrent neural networks. ICML 2013.';
 export const url = 'https://arxiv.org/abs/1211.5063';
@@ -100,7 +101,7 @@ export const columns = {
 };
 
 const shown = ['clipped', 'not clipped', 'not clipped, steps 500 times smaller'];
-const names = ['clipped at 1', 'not clipped', 'not clipped, rate / 500'];
+const names = ['clipped at 1', 'not clipped', 'rate / 500 instead'];
 export const panels = ({ series }) => {
   const lines = (key) =>
     shown.map((arm, paint) => ({
