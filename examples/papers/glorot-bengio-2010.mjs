@@ -2,6 +2,7 @@ import { check, mean, round, verdictOf } from './numbers.mjs';
 
 export const id = 'glorot-bengio-2010';
 export const title = 'Back-propagated gradients, standard against normalized initialization';
+export const byline = 'Glorot & Bengio 2010';
 export const citation =
   'Xavier Glorot, Yoshua Bengio. Understanding the difficulty of training deep feedforward neural networks. AISTATS 2010.';
 export const url = 'https://proceedings.mlr.press/v9/glorot10a.html';

@@ -1,6 +1,4 @@
 // The pages: one for each paper, and the table of them all.
-const names = { held: 'held', 'held in part': 'held in part', 'did not hold': 'did not hold' };
-
 const cell = (value) =>
   String(value)
     .replace(/(?<=^|\s)-(?=\d)/g, '−')
@@ -51,10 +49,8 @@ Settings: ${setup.join('; ')}.${seconds === undefined ? '' : ` ${Math.round(seco
 export function overview(entries) {
   const rows = entries.map(([paper, { verdict, seconds }]) => [
     `[${paper.title}](${paper.id}/README.md)`,
-    paper.citation.split('. ')[0].split(',').length > 2
-      ? `${paper.citation.split(',')[0]} et al. ${paper.id.slice(-4)}`
-      : `${paper.citation.split('. ')[0]} ${paper.id.slice(-4)}`,
-    `${names[verdict.outcome]}, ${verdict.checks.filter(({ holds }) => holds).length} of ${verdict.checks.length}`,
+    paper.byline,
+    `${verdict.outcome}, ${verdict.checks.filter(({ holds }) => holds).length} of ${verdict.checks.length}`,
     seconds === undefined ? '' : Math.round(seconds),
   ]);
   const missed = entries.flatMap(([paper, { verdict }]) =>

@@ -6,7 +6,7 @@ import { minus, polyline, power, px } from '../../dist/report/html/svg.js';
 const [panelWidth, wideWidth, height] = [430, 880, 300];
 const edge = { left: 52, right: 18, top: 58, bottom: 40 };
 const paints = ['accent', 'second', 'third', 'theory'];
-const style = `svg{--card:#fff;--ink:#16202c;--soft:#52606f;--grid:#e6eaef;--accent:#1f5fbf;--second:#b45309;--third:#0f766e;--theory:#7a3fb8;font:12px system-ui,-apple-system,"Segoe UI","Noto Sans","Liberation Sans",Arial,sans-serif}
+const style = `.halo{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}svg{--card:#fff;--ink:#16202c;--soft:#52606f;--grid:#e6eaef;--accent:#1f5fbf;--second:#b45309;--third:#0f766e;--theory:#7a3fb8;font:12px system-ui,-apple-system,"Segoe UI","Noto Sans","Liberation Sans",Arial,sans-serif}
 @media (prefers-color-scheme:dark){svg{--card:#161c23;--ink:#e6ebf1;--soft:#a3afbc;--grid:#2c3641;--accent:#6cb0ff;--second:#f0a35e;--third:#4fd1b5;--theory:#cfa6ff}}
 .card{fill:var(--card)}text{fill:var(--soft)}.title{fill:var(--ink);font-size:14px;font-weight:600}.grid{stroke:var(--grid);fill:none}.mark{stroke:var(--soft);stroke-dasharray:5 4;fill:none}
 path{stroke-linejoin:round;stroke-linecap:round}.line{fill:none;stroke-width:1.8;stroke-opacity:.85}.dot{stroke:none}.ridge{stroke-width:1.2;fill-opacity:.25}`;
@@ -48,10 +48,11 @@ function lines({ title, x: xName, range, series, mark, dots, label = (tick) => m
     ),
     ...ticks.map((tick) => html`<text x="${px(x.at(tick))}" y="${bottom + 17}" text-anchor="middle">${tick}</text>`),
     html`<text x="${right}" y="${bottom + 33}" text-anchor="end">${xName} →</text>`,
-    mark
-      ? html`<path class="mark" d="M${left} ${px(y.at(mark.at))}H${right}"/><text x="${right}" y="${px(y.at(mark.at) - 5)}" text-anchor="end">${mark.text}</text>`
-      : html``,
+    mark ? html`<path class="mark" d="M${left} ${px(y.at(mark.at))}H${right}"/>` : html``,
     ...series.flatMap((one) => one.lines.map((line) => curve(line.map(place), one.paint, dots || line.length < 8))),
+    mark
+      ? html`<text x="${right}" y="${px(y.at(mark.at) - 12)}" text-anchor="end" class="halo">${mark.text}</text>`
+      : html``,
   ];
 }
 

@@ -2,6 +2,7 @@ import { check, round, verdictOf } from './numbers.mjs';
 
 export const id = 'schoenholz-2017';
 export const title = 'Trainable depth against σ_w';
+export const byline = 'Schoenholz et al. 2017';
 export const citation =
   'Samuel S. Schoenholz, Justin Gilmer, Surya Ganguli, Jascha Sohl-Dickstein. Deep Information Propagation. ICLR 2017.';
 export const url = 'https://arxiv.org/abs/1611.01232';
