@@ -1,15 +1,9 @@
-import type { Formula } from '../../report/explanation.ts';
+import type { TopicText } from './topic-text.ts';
 
 /** An activation in words, and how it is measured. */
-export interface ActivationText {
-  readonly title: string;
-  readonly aliases?: readonly string[];
+export interface ActivationText extends TopicText {
   readonly summary: string;
-  readonly what: readonly string[];
-  readonly formulas: readonly Formula[];
   readonly options?: string;
-  readonly references: readonly string[];
-  readonly see?: readonly string[];
   /** The layer of a network spec; default the id. */
   readonly layer?: unknown;
   /** The initialization it is usually trained with. */

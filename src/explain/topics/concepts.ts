@@ -1,14 +1,8 @@
-import type { Formula } from '../../report/explanation.ts';
+import type { TopicText } from './topic-text.ts';
 
 /** An idea in words. */
-export interface ConceptText {
-  readonly title: string;
-  readonly aliases?: readonly string[];
+export interface ConceptText extends TopicText {
   readonly summary: string;
-  readonly what: readonly string[];
-  readonly formulas: readonly Formula[];
-  readonly references: readonly string[];
-  readonly see?: readonly string[];
 }
 
 /** What rules, remedies and reports speak of, by id. */

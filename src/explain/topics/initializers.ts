@@ -1,16 +1,10 @@
 import type { Initialization } from '../../random/initializers.ts';
-import type { Formula } from '../../report/explanation.ts';
+import type { TopicText } from './topic-text.ts';
 
 /** An initialization in words. */
-export interface InitializerText {
-  readonly title: string;
-  readonly aliases?: readonly string[];
+export interface InitializerText extends TopicText {
   readonly summary: string;
-  readonly what: readonly string[];
-  readonly formulas: readonly Formula[];
   readonly options?: string;
-  readonly references: readonly string[];
-  readonly see?: readonly string[];
 }
 
 const VAR = { 'Var(w)': 'the variance each weight is drawn with' };

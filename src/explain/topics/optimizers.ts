@@ -1,14 +1,8 @@
-import type { Formula } from '../../report/explanation.ts';
+import type { TopicText } from './topic-text.ts';
 
 /** An optimizer in words. */
-export interface OptimizerText {
-  readonly title: string;
-  readonly aliases?: readonly string[];
+export interface OptimizerText extends TopicText {
   readonly summary: string;
-  readonly what: readonly string[];
-  readonly formulas: readonly Formula[];
-  readonly references: readonly string[];
-  readonly see?: readonly string[];
 }
 
 const STEP = { w: 'a weight', g: 'its gradient', η: 'the learning rate' };

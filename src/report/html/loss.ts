@@ -2,8 +2,9 @@ import { counted, showNumber } from '../numbers.ts';
 import type { ReportSubject } from '../subject.ts';
 import { html, type Markup } from './escape.ts';
 import { bothWidths, key, section } from './figure.ts';
-import { extent, roundScale } from './scale.ts';
-import { minus, polyline, px, svg } from './svg.ts';
+import { extent } from './scale.ts';
+import { stepAxes } from './step-axes.ts';
+import { polyline, px, svg } from './svg.ts';
 
 /** More points than this are thinned to the lowest and highest of each group. */
 const MOST_POINTS = 600;
@@ -41,27 +42,19 @@ function drawCurve(
   width: number,
   narrow: boolean,
 ): Markup {
-  const left = narrow ? 46 : 60;
-  const [top, bottom, right] = [24, narrow ? 180 : 230, width - 10];
-  const [low, high] = extent(constant === undefined ? loss : [...loss, constant]) ?? [0, 1];
-  const y = roundScale(low > 0 && low < 0.4 * high ? 0 : low, high, bottom, top, 5);
-  const x = roundScale(steps[0]!, Math.max(steps.at(-1)!, steps[0]! + 1), left, right, narrow ? 4 : 8);
-  const at = (step: number) => left + ((step - steps[0]!) / Math.max(1, steps.at(-1)! - steps[0]!)) * (right - left);
+  const frame = stepAxes({
+    width,
+    narrow,
+    steps: [steps[0]!, steps.at(-1)!],
+    values: extent(constant === undefined ? loss : [...loss, constant]) ?? [0, 1],
+    tall: 230,
+    name: kind === 'model-output' ? 'loss' : kind,
+  });
+  const { at, y, left, right, top } = frame;
   const points = thinned(steps, loss).map(([step, value]): [number, number] => [at(step), y.at(value)]);
   const broken = steps.filter((_, i) => !Number.isFinite(loss[i]!)).slice(0, 200);
-  const ticks = x.ticks.filter((tick) => Number.isInteger(tick) && tick >= steps[0]! && tick <= steps.at(-1)!);
-  return svg(width, bottom + 36, label, [
-    html`<text class="axis-name" x="2" y="12">${kind === 'model-output' ? 'loss' : kind}</text>`,
-    ...y.ticks.map(
-      (tick) =>
-        html`<path class="grid" d="M${left} ${px(y.at(tick))}H${px(right)}"/><text class="tick" x="${left - 7}" y="${px(y.at(tick) + 4)}" text-anchor="end">${minus(String(tick))}</text>`,
-    ),
-    html`<path class="axis" d="M${left} ${bottom}H${px(right)}"/>`,
-    ...ticks.map(
-      (tick) =>
-        html`<path class="axis" d="M${px(at(tick))} ${bottom}v4"/><text class="tick" x="${px(at(tick))}" y="${bottom + 17}" text-anchor="middle">${tick}</text>`,
-    ),
-    html`<text class="axis-name" x="${px(right)}" y="${bottom + 32}" text-anchor="end">training step →</text>`,
+  return svg(width, frame.height, label, [
+    ...frame.marks,
     constant === undefined ? html`` : html`<path class="mark" d="M${left} ${px(y.at(constant))}H${px(right)}"/>`,
     html`<path class="measured" d="${polyline(points)}"/>`,
     points.length <= 60
