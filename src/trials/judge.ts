@@ -28,8 +28,12 @@ export type Outcome =
   /** Too few trials ended to tell. */
   | 'too-little-evidence';
 
+export type Measure = 'loss' | 'error';
+
 export interface Ranking {
   readonly outcome: Outcome;
+  /** What plans were compared by: `loss`, or `error`, the part of held-out rows answered wrongly. */
+  readonly measure: Measure;
   /** The plan to use; undefined unless improved. */
   readonly winner?: string;
   /** Best first, the baseline among them. */
@@ -42,7 +46,30 @@ export interface Ranking {
 const WORTHWHILE = 0.02;
 
 /**
- * Judges trials of the same number of steps. Among the plans that are not distinguishable from the best (the interval
+ * Trials on one scale. Plans trained with different losses are compared by the part of held-out rows they answer wrongly,
+ * where every trial knows it; else those with another loss than the baseline's are left out, for two losses are no more
+ * comparable than metres and seconds.
+ */
+export function onOneScale(
+  results: readonly TrialResult[],
+  lossOf: (plan: string) => string,
+): { readonly results: readonly TrialResult[]; readonly measure: Measure } {
+  const own = lossOf(BASELINE.id);
+  if (results.every(({ plan }) => lossOf(plan) === own)) return { results, measure: 'loss' };
+  const scored = results.filter(({ status }) => status === 'done');
+  if (scored.every(({ heldOut }) => heldOut?.accuracy !== undefined)) {
+    const wrong = (result: TrialResult): TrialResult => {
+      if (result.heldOut?.accuracy === undefined) return result;
+      const error = 1 - result.heldOut.accuracy;
+      return { ...result, heldOut: { ...result.heldOut, loss: error }, heldOutLosses: [error] };
+    };
+    return { results: results.map(wrong), measure: 'error' };
+  }
+  return { results: results.filter(({ plan }) => lossOf(plan) === own), measure: 'loss' };
+}
+
+/**
+ * Judges trials of the same number of steps, on one scale (`onOneScale`). Among the plans that are not distinguishable from the best (the interval
  * of their paired difference reaches zero), the one that changes least wins, provided it is better than the baseline
  * beyond chance and by a worthwhile part.
  */
@@ -50,6 +77,7 @@ export function judgeTrials(
   results: readonly TrialResult[],
   sizeOf: (plan: string) => number,
   random: Random,
+  measure: Measure = 'loss',
 ): Ranking {
   const plans = [...new Set(results.map(({ plan }) => plan))];
   const of = (plan: string) => results.filter((result) => result.plan === plan && result.status !== 'failed');
@@ -77,10 +105,14 @@ export function judgeTrials(
       ...(first && plan !== first.plan && { againstBest: against(of(first.plan), 'best') }),
     };
   });
-  return { ...conclude(judgements, sizeOf), judgements };
+  return { ...conclude(judgements, sizeOf, measure), judgements, measure };
 }
 
-function conclude(judgements: readonly Judgement[], sizeOf: (plan: string) => number): Omit<Ranking, 'judgements'> {
+function conclude(
+  judgements: readonly Judgement[],
+  sizeOf: (plan: string) => number,
+  measure: Measure,
+): Omit<Ranking, 'judgements' | 'measure'> {
   const baseline = judgements.find(({ plan }) => plan === BASELINE.id);
   const candidates = judgements.filter(({ plan }) => plan !== BASELINE.id);
   if (!baseline || candidates.length === 0) {
@@ -101,7 +133,7 @@ function conclude(judgements: readonly Judgement[], sizeOf: (plan: string) => nu
       : '';
     return {
       outcome: 'nothing-helps',
-      reason: `no plan lowers the held-out loss beyond chance and by ${100 * WORTHWHILE} %: the closest is ${closest.plan}${range}`,
+      reason: `no plan lowers the held-out ${measure} beyond chance and by ${100 * WORTHWHILE} %: the closest is ${closest.plan}${range}`,
     };
   }
   const best = better[0]!;
@@ -109,7 +141,7 @@ function conclude(judgements: readonly Judgement[], sizeOf: (plan: string) => nu
   const winner = tied.sort((a, b) => sizeOf(a.plan) - sizeOf(b.plan))[0]!;
   const reason =
     winner === best
-      ? `${winner.plan} has the lowest held-out loss`
+      ? `${winner.plan} has the lowest held-out ${measure}`
       : `${winner.plan} is not distinguishable from the best (${best.plan}) and changes less`;
   return { outcome: 'improved', winner: winner.plan, reason };
 }

@@ -2,7 +2,7 @@ import { createRandom } from '../random/random.ts';
 import type { Candidate } from '../trials/candidates.ts';
 import { costOf, planRungs, type Rung, rankPlans } from '../trials/halving.ts';
 import { identifyTask } from '../trials/identify.ts';
-import { judgeTrials, type Ranking } from '../trials/judge.ts';
+import { judgeTrials, onOneScale, type Ranking } from '../trials/judge.ts';
 import type { Artifacts, Executor, TrialData, TrialResult, TrialTask } from '../trials/trial.ts';
 import type { TreatEvent } from './treat-events.ts';
 
@@ -172,12 +172,19 @@ export async function* runRounds(
       yield* run(tasks);
       const own = tasks.flatMap(({ id }) => found.get(id) ?? []);
       complete = own.length === tasks.length;
+      const losses = new Map([base, ...left].map(({ plan, design }) => [plan.id, design.training.loss]));
+      const scale = onOneScale(own, (plan) => losses.get(plan)!);
       if (own.length > 0) {
-        const judged = judgeTrials(own, options.sizeOf, createRandom(options.seed).fork('judge'));
+        const judged = judgeTrials(
+          scale.results,
+          options.sizeOf,
+          createRandom(options.seed).fork('judge'),
+          scale.measure,
+        );
         if (!ranking || judged.outcome !== 'too-little-evidence') ranking = judged;
       }
       if (!complete) break;
-      const ranked = rankPlans(own).slice(0, rung.keep);
+      const ranked = rankPlans(scale.results).slice(0, rung.keep);
       left = ranked.map((id) => left.find(({ plan }) => plan.id === id)!);
       pace = own.reduce((sum, { seconds }) => sum + seconds, 0) / own.reduce((sum, { steps }) => sum + steps, 0);
       coming = coming.slice(1);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../src/random/random.ts';
 import { costOf, planRungs, rankPlans } from '../../src/trials/halving.ts';
-import { judgeTrials } from '../../src/trials/judge.ts';
+import { judgeTrials, onOneScale } from '../../src/trials/judge.ts';
 import { bootstrapMean } from '../../src/trials/statistics.ts';
 import type { TrialResult } from '../../src/trials/trial.ts';
 
@@ -117,6 +117,39 @@ describe('judging', () => {
     expect(judge([])).toMatchObject({ outcome: 'too-little-evidence', judgements: [] });
     const failed = trial('relu', 0, [], { status: 'failed', error: 'lost' });
     expect(judge([trial('baseline', 0, [1]), failed])).toMatchObject({ outcome: 'too-little-evidence' });
+  });
+});
+
+describe('plans with another loss', () => {
+  const scored = (plan: string, seed: number, loss: number, accuracy: number) =>
+    trial(plan, seed, [loss], { heldOut: { loss, accuracy } });
+  const losses: Record<string, string> = { baseline: 'mse', pair: 'cross-entropy', init: 'mse' };
+  const lossOf = (plan: string) => losses[plan]!;
+
+  it('are compared by what they answer wrongly, though their loss is the larger number', () => {
+    const results = [0, 1, 2].flatMap((seed) => [
+      scored('baseline', seed, 0.09, 0.1),
+      scored('pair', seed, 0.4, 0.9),
+      scored('init', seed, 0.08, 0.2),
+    ]);
+    const scale = onOneScale(results, lossOf);
+    expect(scale.measure).toBe('error');
+    const ranking = judgeTrials(scale.results, (plan) => sizes[plan] ?? 1, createRandom(0), scale.measure);
+    expect(ranking).toMatchObject({ outcome: 'improved', winner: 'pair', measure: 'error' });
+    expect(ranking.judgements[0]!.heldOutLoss).toBeCloseTo(0.1, 12);
+    expect(rankPlans(scale.results)).toEqual(['pair', 'init']);
+  });
+
+  it('are left out where nothing but the losses is known', () => {
+    const results = [trial('baseline', 0, [0.09]), trial('pair', 0, [0.01]), trial('init', 0, [0.05])];
+    const scale = onOneScale(results, lossOf);
+    expect(scale.measure).toBe('loss');
+    expect(scale.results.map(({ plan }) => plan)).toEqual(['baseline', 'init']);
+  });
+
+  it('change nothing where all losses are the same', () => {
+    const results = [scored('baseline', 0, 0.09, 0.1), scored('init', 0, 0.08, 0.2)];
+    expect(onOneScale(results, lossOf)).toEqual({ results, measure: 'loss' });
   });
 });
 

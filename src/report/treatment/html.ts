@@ -63,7 +63,7 @@ function outcomeSection(treatment: Treatment): Markup {
   const base = rows.find(({ isBaseline }) => isBaseline);
   const [from, to] = [decadesOf(treatment.before), after && decadesOf(after)];
   const tiles: [Content, string][] = [];
-  if (best && base) tiles.push([`${showNumber(base.loss)} → ${showNumber(best.loss)}`, lossName(treatment.trials)]);
+  if (best && base) tiles.push([`${showNumber(base.loss)} → ${showNumber(best.loss)}`, lossName(treatment)]);
   if (best?.accuracy !== undefined && base?.accuracy !== undefined) {
     tiles.push([`${showPart(base.accuracy)} → ${showPart(best.accuracy)}`, 'accuracy']);
   }

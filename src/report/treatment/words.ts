@@ -126,7 +126,7 @@ export function sayDropped(treatment: Treatment): string[] {
   for (const { plan, after } of dropped) {
     if (after) bySteps.set(after.steps, [...(bySteps.get(after.steps) ?? []), `${plan} ${showNumber(after.loss)}`]);
   }
-  const kind = lossName(treatment.trials);
+  const kind = lossName(treatment);
   const given = [...bySteps].map(([steps, plans]) => {
     return `given up after ${counted(steps, 'step')}, by ${kind}: ${plans.join(', ')}`;
   });
@@ -154,12 +154,12 @@ export const outcomeWords: Readonly<Record<TreatmentOutcome, { word: string; ton
 
 /** The one line to read. */
 export function sayHeadline(treatment: Treatment): string {
-  const { outcome, winner, reason, trials } = treatment;
+  const { outcome, winner, reason } = treatment;
   const rows = planRows(treatment);
   const best = rows.find(({ isWinner }) => isWinner);
   const base = rows.find(({ isBaseline }) => isBaseline);
   if (outcome !== 'improved' || !winner || !best || !base) return reason;
-  const kind = lossName(trials);
+  const kind = lossName(treatment);
   const accuracy =
     best.accuracy === undefined || base.accuracy === undefined
       ? ''
@@ -326,13 +326,13 @@ export function planCells(row: PlanRow): Cell[] {
 }
 
 /** Titles of those cells, and which of them hold numbers. */
-export function planColumns({ trials }: Treatment): {
+export function planColumns(treatment: Treatment): {
   readonly titles: readonly string[];
   readonly numeric: readonly number[];
 } {
   return {
     titles: [
-      lossName(trials),
+      lossName(treatment),
       'against baseline',
       'accuracy',
       'predicted',
@@ -346,6 +346,7 @@ export function planColumns({ trials }: Treatment): {
   };
 }
 
-export function lossName({ heldOut }: Treatment['trials']): string {
-  return heldOut ? 'held-out loss' : 'training loss';
+/** What plans were compared by. */
+export function lossName({ trials, ranking }: Pick<Treatment, 'trials' | 'ranking'>): string {
+  return `${trials.heldOut ? 'held-out' : 'training'} ${ranking?.measure ?? 'loss'}`;
 }
