@@ -1,4 +1,5 @@
 import type { StepHistory } from '../flow/history.ts';
+import { median } from '../flow/quantiles.ts';
 
 /** How the loss fares over the second half of the steps, when the first fall is over. Steps are those recorded. */
 export interface LossCurve {
@@ -29,18 +30,18 @@ export function lossCurve({ steps, loss, constantLoss }: StepHistory, fewest: nu
   const points = steps.flatMap((step, i) => (Number.isFinite(loss[i]) ? [[step, loss[i]!] as const] : []));
   if (points.length < fewest) return undefined;
   const tail = points.slice(Math.floor(points.length / 2));
-  const level = middle(tail.map(([, y]) => y));
+  const level = median(tail.map(([, y]) => y));
   if (!(level > 0)) return undefined;
   const { slope, error } = lineThrough(blocksOf(tail));
   const swings = tail.slice(1).map(([, y], i) => Math.abs(y - tail[i]![1]));
   return {
     steps: points.length,
     level,
-    start: middle(points.slice(0, Math.max(1, Math.floor(points.length / 10))).map(([, y]) => y)),
+    start: median(points.slice(0, Math.max(1, Math.floor(points.length / 10))).map(([, y]) => y)),
     rate: -slope / level,
     slowest: (-slope - 2 * error) / level,
     fastest: (-slope + 2 * error) / level,
-    swing: middle(swings),
+    swing: median(swings),
     ...(constantLoss !== undefined && constantLoss > 0 && { constant: constantLoss }),
   };
 }
@@ -48,20 +49,6 @@ export function lossCurve({ steps, loss, constantLoss }: StepHistory, fewest: nu
 /** Steps in which a loss that goes on at this rate falls to half; Infinity where it does not fall. */
 export function stepsToHalve(rate: number): number {
   return rate > 0 ? 0.5 / rate : Number.POSITIVE_INFINITY;
-}
-
-/** The middle of some numbers; NaN of none. */
-export function middle(numbers: readonly number[]): number {
-  return quantile(numbers, 0.5);
-}
-
-/** The smallest of the numbers that at least this part of them does not exceed; the middle of two for one half. */
-export function quantile(numbers: readonly number[], part: number): number {
-  const sorted = Float64Array.from(numbers).sort();
-  if (sorted.length === 0) return Number.NaN;
-  const at = part * (sorted.length - 1);
-  const [low, high] = [sorted[Math.floor(at)]!, sorted[Math.ceil(at)]!];
-  return low === high ? low : low + (at - Math.floor(at)) * (high - low);
 }
 
 function blocksOf(points: readonly (readonly [number, number])[]): (readonly [number, number])[] {

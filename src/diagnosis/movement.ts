@@ -1,6 +1,6 @@
 import type { StepHistory } from '../flow/history.ts';
 import type { FlowProfile } from '../flow/profile.ts';
-import { middle, quantile } from './loss-curve.ts';
+import { median, quantile } from '../flow/quantiles.ts';
 
 /** ‖Δw‖ / ‖w‖ of one step of a layer with a weight matrix. */
 export interface LayerMotion {
@@ -28,7 +28,7 @@ export function motionOf(profile: FlowProfile, history: StepHistory | undefined)
       .filter(({ layer }) => mixing.get(layer) ?? true)
       .map(({ layer, updateNorm, weightNorm }) => {
         const ratios = history.steps.map((_, i) => (i < from ? Number.NaN : updateNorm![i]! / weightNorm![i]!));
-        return { layer, ratio: middle(ratios.filter((ratio) => Number.isFinite(ratio))) };
+        return { layer, ratio: median(ratios.filter((ratio) => Number.isFinite(ratio))) };
       })
       .filter(({ ratio }) => !Number.isNaN(ratio));
     return { layers, steps: history.steps.length };

@@ -11,7 +11,7 @@ import { theoryEntry } from './theory-json.ts';
 export const REPORT_SCHEMA = 'gradient-doctor/report@1';
 
 /** A number as JSON can hold it. */
-export type JsonNumber = number | 'NaN' | 'Infinity' | '-Infinity';
+type JsonNumber = number | 'NaN' | 'Infinity' | '-Infinity';
 
 /**
  * The report for scripts (docs/report-json.md), two-space indented, ending in a newline. The same subject gives the

@@ -1,7 +1,7 @@
 import type { Finding, Severity } from '../diagnosis/finding.ts';
 import type { FlowLayer, FlowParameter, FlowProfile } from '../flow/profile.ts';
+import { median } from '../flow/quantiles.ts';
 import type { TensorStatistics } from '../flow/statistics.ts';
-import { median } from './numbers.ts';
 import type { ReportSubject } from './subject.ts';
 
 /** One layer as a report shows it. */

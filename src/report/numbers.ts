@@ -49,11 +49,3 @@ export function showNumber(x: number): string {
 export function counted(count: number, noun: string, plural = `${noun}s`): string {
   return `${showCount(count)} ${count === 1 ? noun : plural}`;
 }
-
-/** The middle of some numbers; NaN of none. */
-export function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  if (sorted.length === 0) return Number.NaN;
-  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
-}

@@ -1,8 +1,9 @@
 import type { Diagnosis, Finding, Severity } from '../diagnosis/finding.ts';
 import type { Attribution } from '../flow/attribution.ts';
 import type { FactorKind } from '../flow/kinds.ts';
+import { median } from '../flow/quantiles.ts';
 import { skipShares } from './merges.ts';
-import { median, showDecades, showPercent } from './numbers.ts';
+import { showDecades, showPercent } from './numbers.ts';
 import type { ModelDescription, ReportSubject } from './subject.ts';
 
 /** What the report is about: the first error, else the first warning, else why nothing arrives although all is well. */

@@ -1,5 +1,5 @@
+import { median } from '../flow/quantiles.ts';
 import { BASELINE } from './plans.ts';
-import { median } from './statistics.ts';
 import type { TrialResult } from './trial.ts';
 
 /** One round: so many steps for each plan that is left, and how many plans go on. */

@@ -1,6 +1,7 @@
+import { median } from '../flow/quantiles.ts';
 import type { Random } from '../random/random.ts';
 import { BASELINE } from './plans.ts';
-import { bootstrapMean, type Interval, median } from './statistics.ts';
+import { bootstrapMean, type Interval } from './statistics.ts';
 import type { TrialResult } from './trial.ts';
 
 /** What was measured of a plan over its seeds. */

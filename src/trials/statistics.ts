@@ -43,11 +43,3 @@ function tamed(lists: readonly (readonly number[])[]): number[][] {
   const most = finite.reduce((largest, x) => Math.max(largest, Math.abs(x)), 0) || 1;
   return lists.map((list) => list.map((x) => (Number.isFinite(x) ? x : x === Number.NEGATIVE_INFINITY ? -most : most)));
 }
-
-/** The middle of some numbers; NaN of none. */
-export function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  if (sorted.length === 0) return Number.NaN;
-  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
-}

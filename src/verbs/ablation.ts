@@ -1,4 +1,3 @@
-import { makeBatch } from '../data/index.ts';
 import type { Ablation, JointAblation } from '../flow/ablation.ts';
 import { type Bypass, type LayerPlan, planBypasses } from '../flow/bypass.ts';
 import { unitLayout } from '../flow/symmetry.ts';
@@ -7,11 +6,8 @@ import { findParameters } from '../graph/parameters.ts';
 import { pruneGraph } from '../graph/prune.ts';
 import { capturedNames } from '../graph/subgraphs.ts';
 import { scalarOf, sizeOf, type Tensor } from '../graph/tensor.ts';
-import { bindShapes } from '../runtime/bind.ts';
-import { attachLoss, planLoss } from '../training/losses.ts';
-import { targetFor } from '../training/targets.ts';
+import { bindBatch, withLoss } from './bind-batch.ts';
 import type { DiagnoseOptions } from './diagnose.ts';
-import { lossKindOf, vocabularies } from './model-hints.ts';
 import { prepareForMeasuring } from './prepare.ts';
 import { keepRunnable } from './runnable.ts';
 
@@ -34,28 +30,15 @@ export async function ablate(
 ): Promise<Ablation | undefined> {
   const { model } = prepareForMeasuring(keepRunnable(trained, options.output).model);
   const start = prepareForMeasuring(keepRunnable(first, options.output).model).model.graph.initializers;
-  const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
   const seed = options.seed ?? model.training?.seed ?? 0;
-  const batch = await makeBatch(options.batch ?? { kind: 'none' }, inputs, {
-    size: options.size ?? model.training?.batch,
-    seed,
-    output: model.graph.outputs[0],
-    vocabulary: vocabularies(model, inputs),
-    loadDigits: options.loadDigits,
-  });
-  const { graph, binding } = await bindShapes(runtime, model, batch.inputs);
-  const kind = lossKindOf(model, options.loss);
-  const plan = planLoss(graph, binding, { kind, output: options.output, target: batch.target });
-  const lossGraph = attachLoss(graph, binding, plan);
+  const bound = await bindBatch(model, { ...options, runtime, onProgress: undefined }, seed);
+  const { graph, binding } = bound;
+  const { lossGraph, feeds } = withLoss(bound, seed);
   const parameters = findParameters(model);
   const layers = planBypasses(graph, parameters);
   if (costOf(graph, binding, layers, parameters) > budget) return undefined;
   const bypasses = layers.bypasses.filter(({ from, to }) => canReplace(graph, binding, from, to));
   const switched = withSwitches(pruneGraph(lossGraph.graph, [lossGraph.loss]), bypasses, parameters);
-  const feeds = new Map(batch.inputs);
-  if (lossGraph.target !== undefined) {
-    feeds.set(lossGraph.target, targetFor(lossGraph, plan, batch.target, seed)!);
-  }
   for (const name of switched.weights) feeds.set(name, graph.initializers.get(name)!);
   for (const name of switched.switches.values()) feeds.set(name, scalarOf('bool', 0));
   const used = new Set(switched.graph.inputs.map(({ name }) => name));

@@ -1,9 +1,9 @@
 import { type Batch, makeBatch } from '../data/index.ts';
 import { conclude, diagnoseFlow } from '../diagnosis/diagnose-flow.ts';
+import { median } from '../flow/quantiles.ts';
 import { UsageError } from '../graph/errors.ts';
 import type { Model } from '../graph/graph.ts';
 import { type Tensor, toFloat64 } from '../graph/tensor.ts';
-import { median } from '../report/numbers.ts';
 import type { LayerMovement, ReportSubject, StepsDescription } from '../report/subject.ts';
 import { ablate } from './ablation.ts';
 import { constantAnswerLoss } from './constant-answer.ts';

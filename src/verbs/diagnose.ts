@@ -1,20 +1,19 @@
-import { type BatchRequest, type DigitLoader, makeBatch } from '../data/index.ts';
+import type { BatchRequest, DigitLoader } from '../data/index.ts';
 import { diagnoseFlow } from '../diagnosis/diagnose-flow.ts';
 import { suggest } from '../graph/did-you-mean.ts';
 import { UsageError } from '../graph/errors.ts';
 import { countOperators, type Model } from '../graph/graph.ts';
 import { sizeOf } from '../graph/tensor.ts';
 import type { ReportSubject } from '../report/subject.ts';
-import { bindShapes } from '../runtime/bind.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { predictTheory } from '../theory/predict.ts';
-import { attachLoss, floatOutputs, type LossKind, planLoss } from '../training/losses.ts';
+import { floatOutputs, type LossKind } from '../training/losses.ts';
 import { optimizers } from '../training/optimizers/index.ts';
-import { targetFor } from '../training/targets.ts';
+import { bindBatch, withLoss } from './bind-batch.ts';
 import { noteExport } from './export-notes.ts';
 import { initializeWeights } from './initial-weights.ts';
 import { inputSignal } from './input-signal.ts';
-import { lossKindOf, trainableParameters, vocabularies } from './model-hints.ts';
+import { lossKindOf, trainableParameters } from './model-hints.ts';
 import { prepareForMeasuring } from './prepare.ts';
 import { probeFlow } from './probe.ts';
 import { keepRunnable } from './runnable.ts';
@@ -55,28 +54,15 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
   const runnable = keepRunnable(initial.model, options.output);
   const { model, notes } = prepareForMeasuring(runnable.model);
   const update = updateRule(model, options);
-  const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
-  const batch = await makeBatch(options.batch ?? { kind: 'none' }, inputs, {
-    size: options.size ?? model.training?.batch,
-    seed,
-    output: model.graph.outputs[0],
-    vocabulary: vocabularies(model, inputs),
-    loadDigits: options.loadDigits,
-  });
-  onProgress('working out shapes');
-  const { graph, binding } = await bindShapes(runtime, model, batch.inputs);
-  const kind = lossKindOf(model, options.loss);
-  const plan = planLoss(graph, binding, { kind, output: options.output, target: batch.target });
-  const lossGraph = attachLoss(graph, binding, plan);
+  const bound = await bindBatch(model, { ...options, onProgress }, seed);
+  const { batch, graph, binding, plan } = bound;
+  const { lossGraph, feeds } = withLoss(bound, seed);
   const outputs = floatOutputs(graph, binding);
   const choice =
     outputs.length > 1 && options.output === undefined
       ? [`the loss reads "${plan.output}", the first of ${outputs.length} outputs; --model-output reads another`]
       : [];
-  const feeds = new Map(batch.inputs);
-  if (lossGraph.target !== undefined) {
-    feeds.set(lossGraph.target, targetFor(lossGraph, plan, batch.target, seed)!);
-  }
+  const kind = lossKindOf(model, options.loss);
   const parameters = trainableParameters(model);
   onProgress('running forward and backward');
   const profile = await probeFlow({

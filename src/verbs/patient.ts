@@ -1,15 +1,14 @@
-import { type BatchRequest, type DigitLoader, makeBatch } from '../data/index.ts';
+import type { BatchRequest, DigitLoader } from '../data/index.ts';
 import { isFloat } from '../graph/data-type.ts';
 import type { Model } from '../graph/graph.ts';
 import { sizeOf, type Tensor, toFloat64 } from '../graph/tensor.ts';
 import type { InputStatistics, Patient, PatientTools } from '../remedies/remedy.ts';
 import type { ReportSubject } from '../report/subject.ts';
-import { bindShapes } from '../runtime/bind.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { type LossKind, planLoss } from '../training/losses.ts';
+import type { LossKind } from '../training/losses.ts';
 import type { OptimizerChoice } from '../training/optimizers/index.ts';
+import { bindBatch } from './bind-batch.ts';
 import { diagnose } from './diagnose.ts';
-import { lossKindOf, vocabularies } from './model-hints.ts';
 import { prepareForTraining } from './prepare.ts';
 import { keepRunnable } from './runnable.ts';
 
@@ -39,7 +38,7 @@ export async function examinePatient(
   given: Model,
   options: PatientOptions,
 ): Promise<{ patient: Patient; report: ReportSubject }> {
-  const { runtime, seed } = options;
+  const { seed } = options;
   const { model } = prepareForTraining(keepRunnable(given, options.output).model);
   const own = given.training?.optimizer;
   const optimizer = options.optimizer ?? own ?? { name: DEFAULT_OPTIMIZER };
@@ -49,21 +48,8 @@ export async function examinePatient(
     learningRate: options.learningRate ?? (optimizer.options?.lr as number | undefined),
     size: options.size ?? given.training?.batch ?? BATCH,
   });
-  const inputs = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
   const size = report.probe.batch.size;
-  const batch = await makeBatch(options.batch ?? { kind: 'none' }, inputs, {
-    size,
-    seed,
-    output: model.graph.outputs[0],
-    vocabulary: vocabularies(model, inputs),
-    loadDigits: options.loadDigits,
-  });
-  const { graph, binding } = await bindShapes(runtime, model, batch.inputs);
-  const plan = planLoss(graph, binding, {
-    kind: lossKindOf(model, options.loss),
-    output: options.output,
-    target: batch.target,
-  });
+  const { batch, binding, plan } = await bindBatch(model, { ...options, size, onProgress: undefined }, seed);
   const { lr: _, ...rest } = optimizer.options ?? {};
   return {
     report,

@@ -1,6 +1,7 @@
 import type { StepHistory } from '../../flow/history.ts';
+import { median } from '../../flow/quantiles.ts';
 import type { Case, DiagnosisRule, Finding, Severity } from '../finding.ts';
-import { lossCurve, middle } from '../loss-curve.ts';
+import { lossCurve } from '../loss-curve.ts';
 import { motionOf } from '../movement.ts';
 import { hints } from '../remedy-hints.ts';
 import { faultOf } from './loss-divergence.ts';
@@ -69,7 +70,7 @@ export const overlargeUpdate: DiagnosisRule = {
     const fell = history ? fallOf(history) : 0;
     const settled =
       motion.steps >= FEWEST_STEPS ? fell < IMPROVED : history !== undefined && faultOf(history) !== undefined;
-    const leap = motion.steps === 0 ? middle(motion.layers.map(({ ratio }) => ratio)) : 0;
+    const leap = motion.steps === 0 ? median(motion.layers.map(({ ratio }) => ratio)) : 0;
     const severity: Severity =
       leap >= LEAP_RATIO ? 'error' : settled ? (top.ratio >= REPLACED_RATIO ? 'error' : 'warning') : 'info';
     const seen = motion.steps > 0 ? `median over ${motion.steps} steps` : 'the first step, judged from its gradient';

@@ -1,7 +1,7 @@
 import type { FlowValue } from '../../flow/profile.ts';
+import { median } from '../../flow/quantiles.ts';
 import { SATURATION, saturating } from '../../flow/units.ts';
 import type { Case, DiagnosisRule, Finding } from '../finding.ts';
-import { middle } from '../loss-curve.ts';
 import { hints } from '../remedy-hints.ts';
 
 /** DeepDiagnosis (Wardat et al. 2022) and TheDeepChecker: more than half of the activations. */
@@ -66,7 +66,7 @@ export const saturatedUnits: DiagnosisRule = {
     if (!top) return [];
     const decades = gainOf(top);
     const layers = profile.values.filter((value) => saturating.has(value.op) && value.units);
-    const typical = middle(layers.map(({ units }) => units!.saturatedFraction));
+    const typical = median(layers.map(({ units }) => units!.saturatedFraction));
     const flat = layers.length > 1 && typical > ERROR_FRACTION;
     return [
       {

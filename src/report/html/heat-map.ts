@@ -1,5 +1,6 @@
 import type { LayerHistory, StepHistory } from '../../flow/history.ts';
-import { counted, median, showNumber, showPower } from '../numbers.ts';
+import { median } from '../../flow/quantiles.ts';
+import { counted, showNumber, showPower } from '../numbers.ts';
 import { sequential } from './colours.ts';
 import { html, type Markup } from './escape.ts';
 import { bothWidths, section } from './figure.ts';

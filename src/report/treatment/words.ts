@@ -1,10 +1,11 @@
 import { effectiveDecades } from '../../diagnosis/decay.ts';
+import { median } from '../../flow/quantiles.ts';
 import type { RemedyChange } from '../../remedies/remedy.ts';
 import type { Interval } from '../../trials/statistics.ts';
 import type { TrialResult } from '../../trials/trial.ts';
 import type { Cell, Series } from '../explanation.ts';
 import { type LayerRow, layerRows, leadingRows } from '../layer-rows.ts';
-import { counted, median, showCount, showDecades, showNumber } from '../numbers.ts';
+import { counted, showCount, showDecades, showNumber } from '../numbers.ts';
 import type { ReportSubject } from '../subject.ts';
 import type { Treatment, TreatmentOutcome } from './treatment.ts';
 

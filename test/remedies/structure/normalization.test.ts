@@ -2,25 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { effectiveDecades } from '../../../src/diagnosis/decay.ts';
 import { findParameters } from '../../../src/graph/parameters.ts';
 import { toFloat64 } from '../../../src/graph/tensor.ts';
-import { buildSpec } from '../../../src/readers/spec/index.ts';
 import { groupsOf, normalizationRemedies } from '../../../src/remedies/normalization.ts';
-import { decadesOf, exported, learns, patientOf, reread } from './patient.ts';
+import { blobs, chain, decadesOf, exported, learns, patientOf, reread } from './patient.ts';
 
 const remedy = (id: string) => normalizationRemedies.find((one) => one.id === id)!;
-const blobs = { kind: 'named', name: 'blobs' } as const;
-
-function chain(activation: string, depth: number, options: Record<string, unknown> = {}) {
-  return buildSpec({
-    input: 8,
-    layers: [
-      { dense: { units: 32, activation, repeat: depth, name: 'hidden' } },
-      { dense: { units: 4, name: 'out', init: 'he' } },
-    ],
-    seed: 1,
-    ...options,
-  });
-}
-
 describe('normalization between layers and activations', () => {
   it.each([
     ['add-batch-norm', chain('sigmoid', 6)],

@@ -9,6 +9,7 @@ import { encodeModel } from '../../../src/graph/onnx/encode.ts';
 import type { Tensor } from '../../../src/graph/tensor.ts';
 import { readModelSource } from '../../../src/readers/index.ts';
 import { memorySource } from '../../../src/readers/source.ts';
+import { buildSpec } from '../../../src/readers/spec/index.ts';
 import type { Patient, TrainingSetup } from '../../../src/remedies/remedy.ts';
 import type { ReportSubject } from '../../../src/report/subject.ts';
 import { bindShapes } from '../../../src/runtime/bind.ts';
@@ -132,4 +133,19 @@ export async function learns(
     if (event.kind === 'validation') accuracy = event.metrics.accuracy ?? event.metrics.rmse ?? accuracy;
   }
   return accuracy;
+}
+
+export const blobs = { kind: 'named', name: 'blobs' } as const;
+
+/** Dense layers of 32 units on eight features, for four classes. */
+export function chain(activation: string, depth: number, options: Record<string, unknown> = {}) {
+  return buildSpec({
+    input: 8,
+    layers: [
+      { dense: { units: 32, activation, repeat: depth, name: 'hidden' } },
+      { dense: { units: 4, name: 'out', init: 'he' } },
+    ],
+    seed: 1,
+    ...options,
+  });
 }

@@ -6,23 +6,9 @@ import { toFloat64 } from '../../../src/graph/tensor.ts';
 import { buildSpec } from '../../../src/readers/spec/index.ts';
 import { normalizationRemedies } from '../../../src/remedies/normalization.ts';
 import { structureRemedies } from '../../../src/remedies/structure/index.ts';
-import { decadesOf, exported, learns, patientOf, reread, run } from './patient.ts';
+import { blobs, chain, decadesOf, exported, learns, patientOf, reread, run } from './patient.ts';
 
 const remedy = (id: string) => [...structureRemedies, ...normalizationRemedies].find((one) => one.id === id)!;
-const blobs = { kind: 'named', name: 'blobs' } as const;
-
-function chain(activation: string, depth: number, options: Record<string, unknown> = {}) {
-  return buildSpec({
-    input: 8,
-    layers: [
-      { dense: { units: 32, activation, repeat: depth, name: 'hidden' } },
-      { dense: { units: 4, name: 'out', init: 'he' } },
-    ],
-    seed: 1,
-    ...options,
-  });
-}
-
 describe.each(['add-residual', 'add-scaled-residual'])('%s', (id) => {
   it.each([
     ['sigmoid', chain('sigmoid', 9)],
