@@ -10,9 +10,6 @@ import { theoryEntry } from './theory-json.ts';
 /** The contract's name: scripts check it before they read anything else. */
 export const REPORT_SCHEMA = 'gradient-doctor/report@1';
 
-/** A number as JSON can hold it. */
-type JsonNumber = number | 'NaN' | 'Infinity' | '-Infinity';
-
 /**
  * The report for scripts (docs/report-json.md), two-space indented, ending in a newline. The same subject gives the
  * same bytes. Numbers that are not finite are strings.
