@@ -40,6 +40,8 @@ export interface Patient {
   /** Mean and standard deviation of each float input over a batch, one per feature (last axis) or channel. */
   readonly inputs: ReadonlyMap<string, InputStatistics>;
   readonly seed: number;
+  /** Rows there are to train on; absent where none were given, or where they do not end. */
+  readonly rows?: number;
   /** What needs runs of the network; absent where nothing can be run. */
   readonly tools?: PatientTools;
 }

@@ -9,7 +9,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { predictTheory } from '../theory/predict.ts';
 import { floatOutputs, type LossKind } from '../training/losses.ts';
 import { optimizers } from '../training/optimizers/index.ts';
-import { bindBatch, withLoss } from './bind-batch.ts';
+import { type BoundBatch, bindBatch, withLoss } from './bind-batch.ts';
 import { noteExport } from './export-notes.ts';
 import { initializeWeights } from './initial-weights.ts';
 import { inputSignal } from './input-signal.ts';
@@ -49,6 +49,14 @@ export interface DiagnoseOptions {
  * Throws UserError (unusable model, data or options); never on NaN or infinities.
  */
 export async function diagnose(given: Model, options: DiagnoseOptions): Promise<ReportSubject> {
+  return (await diagnoseBound(given, options)).report;
+}
+
+/** The same, with the batch it was measured on and the model bound to it. */
+export async function diagnoseBound(
+  given: Model,
+  options: DiagnoseOptions,
+): Promise<{ readonly report: ReportSubject; readonly bound: BoundBatch }> {
   const { runtime, seed = given.training?.seed ?? 0, onProgress = () => {} } = options;
   const initial = await initializeWeights(given, options.init, { ...options, seed });
   const runnable = keepRunnable(initial.model, options.output);
@@ -82,7 +90,7 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
     output: plan.reads,
     shapeOf: (name) => binding.get(name)?.shape,
   });
-  return {
+  const report: ReportSubject = {
     model: {
       name: model.name,
       format: model.format,
@@ -113,6 +121,7 @@ export async function diagnose(given: Model, options: DiagnoseOptions): Promise<
     diagnosis: diagnoseFlow(profile, { theory }),
     theory,
   };
+  return { report, bound };
 }
 
 function updateRule(model: Model, options: DiagnoseOptions): { optimizer: string; learningRate: number } {

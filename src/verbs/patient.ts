@@ -7,8 +7,8 @@ import type { ReportSubject } from '../report/subject.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { LossKind } from '../training/losses.ts';
 import type { OptimizerChoice } from '../training/optimizers/index.ts';
-import { bindBatch } from './bind-batch.ts';
-import { diagnose } from './diagnose.ts';
+import { diagnoseBound } from './diagnose.ts';
+import { trainingRows } from './held-out.ts';
 import { prepareForTraining } from './prepare.ts';
 import { keepRunnable } from './runnable.ts';
 
@@ -21,6 +21,10 @@ export interface PatientOptions {
   readonly optimizer?: OptimizerChoice;
   readonly learningRate?: number;
   readonly seed: number;
+  /** What it will be trained on: how many rows there are, undefined where they do not end. */
+  readonly data?: { readonly rows?: number };
+  /** Part of those rows that will be held out. */
+  readonly validation?: number;
   readonly loadDigits?: DigitLoader;
   readonly tools?: (model: Model) => PatientTools;
   readonly onProgress?: (message: string) => void;
@@ -42,14 +46,15 @@ export async function examinePatient(
   const { model } = prepareForTraining(keepRunnable(given, options.output).model);
   const own = given.training?.optimizer;
   const optimizer = options.optimizer ?? own ?? { name: DEFAULT_OPTIMIZER };
-  const report = await diagnose(model, {
+  const { report, bound } = await diagnoseBound(model, {
     ...options,
     optimizer: optimizer.name,
     learningRate: options.learningRate ?? (optimizer.options?.lr as number | undefined),
     size: options.size ?? given.training?.batch ?? BATCH,
   });
   const size = report.probe.batch.size;
-  const { batch, binding, plan } = await bindBatch(model, { ...options, size, onProgress: undefined }, seed);
+  const { batch, binding, plan } = bound;
+  const rows = options.data && trainingRows(options.data.rows, options.validation);
   const { lr: _, ...rest } = optimizer.options ?? {};
   return {
     report,
@@ -61,7 +66,7 @@ export async function examinePatient(
           learningRate: report.probe.update.learningRate,
           loss: plan.kind,
           output: plan.output,
-          batch: size,
+          batch: Math.min(size, rows ?? size),
         },
       },
       profile: report.profile,
@@ -70,6 +75,7 @@ export async function examinePatient(
       binding,
       inputs: statisticsOf(batch.inputs),
       seed,
+      ...(rows !== undefined && { rows }),
       ...(options.tools && { tools: options.tools(model) }),
     },
   };

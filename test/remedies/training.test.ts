@@ -216,6 +216,25 @@ describe('trainingRemedies', () => {
     await expect(remedy('larger-batch').apply(fixed, exploding)).rejects.toThrow('fixes its batch');
   });
 
+  it('takes no larger batch than there are rows', async () => {
+    const { batch } = exploding.design.training;
+    expect(batch).toBe(64);
+    const noisy = { ...exploding.diagnosis.findings[0]!, rule: 'loss-oscillation' as const };
+    const patient = { ...exploding, diagnosis: { ...exploding.diagnosis, findings: [noisy] } };
+    const { applies, patch } = remedy('larger-batch');
+    for (const [rows, larger] of [
+      [1000, 256],
+      [256, 256],
+      [80, 80],
+    ] as const) {
+      expect(applies({ ...patient, rows })).toMatch(/a batch has 64 rows$/);
+      expect((await change('larger-batch', { ...patient, rows })).batch).toBe(larger);
+      expect(patch({ ...patient, rows }).keras).toContain(`batch_size=${larger})`);
+    }
+    expect(applies({ ...patient, rows: 64 })).toBeUndefined();
+    await expect(change('larger-batch', { ...patient, rows: 64 })).rejects.toThrow('takes all 64 rows');
+  });
+
   it('conflicts with what does the same', () => {
     for (const { id, conflicts } of trainingRemedies) expect(conflicts).not.toContain(id);
     expect(remedy('use-adam').conflicts).toEqual(['use-adamw', 'use-rmsprop', 'use-adagrad', 'use-momentum']);

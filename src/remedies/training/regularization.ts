@@ -107,28 +107,38 @@ const penalty = tf.regularizers.l2({ l2: ${number(PENALTY / 2)} });  // { kernel
 
 export const largerBatch: Remedy = trainingRemedy({
   id: 'larger-batch',
-  title: `batches ${LARGER} times as large`,
+  title: `batches up to ${LARGER} times as large`,
   why: 'A batch’s gradient is a mean: its noise falls as 1/√B, and with it the leaps from one batch to the next. The gradient itself, vanished or not, is the same on average.',
   conflicts: [],
   references: ['McCandlish, Kaplan, Amodei et al. 2018, An empirical model of large-batch training'],
   applies(patient) {
     if (fixesBatch(patient.design)) return undefined;
     const { batch } = patient.design.training;
+    if (largerThan(batch, patient) <= batch) return undefined;
     return because(
       findingOf(patient, 'loss-oscillation') ?? findingNaming(patient, 'larger-batch'),
       `a batch has ${batch} rows`,
     );
   },
-  change(training, _, design) {
-    if (!fixesBatch(design)) return { ...training, batch: LARGER * training.batch };
-    throw new RemedyError(`${design.model.name} fixes its batch`, {
+  change(training, patient, design) {
+    if (fixesBatch(design)) {
+      throw new RemedyError(`${design.model.name} fixes its batch`, {
+        code: 'remedy-place',
+        where: 'larger-batch',
+        hint: 'export it with a dynamic batch axis',
+      });
+    }
+    const batch = largerThan(training.batch, patient);
+    if (batch > training.batch) return { ...training, batch };
+    throw new RemedyError(`a batch of ${training.batch} takes all ${patient.rows} rows there are to train on`, {
       code: 'remedy-place',
       where: 'larger-batch',
-      hint: 'export it with a dynamic batch axis',
+      hint: 'more rows',
     });
   },
-  patch({ design: { training } }) {
-    const batch = LARGER * training.batch;
+  patch(patient) {
+    const { training } = patient.design;
+    const batch = largerThan(training.batch, patient);
     return {
       pytorch: `from torch.utils.data import DataLoader
 
@@ -139,6 +149,11 @@ loader = DataLoader(dataset, batch_size=${batch}, shuffle=True)  # was ${trainin
     };
   },
 });
+
+/** Rows of the larger batch: no more than there are to train on. */
+function largerThan(batch: number, { rows = Number.POSITIVE_INFINITY }: Patient): number {
+  return Math.min(LARGER * batch, rows);
+}
 
 /** Whether the file says how many rows a batch has. */
 function fixesBatch({ model: { graph } }: Patient['design']): boolean {

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import type { BatchRequest } from '../../src/data/index.ts';
+import { columnOf, columnsSource } from '../../src/data/index.ts';
+import { tensorOf } from '../../src/graph/tensor.ts';
+import { createRandom } from '../../src/random/random.ts';
+import { buildSpec } from '../../src/readers/spec/index.ts';
+import { nodeRuntime } from '../../src/runtime/node/onnxruntime.ts';
+import { examinePatient } from '../../src/verbs/patient.ts';
+
+const runtime = nodeRuntime({ threads: 1 });
+const network = () =>
+  buildSpec({
+    input: 3,
+    layers: [
+      { dense: { units: 8, activation: 'relu', name: 'hidden' } },
+      { dropout: 0.5 },
+      { dense: { units: 2, name: 'out' } },
+    ],
+    loss: 'cross-entropy',
+  });
+
+/** Rows of numbers with labels, and how often they were read. */
+function rowsOf(count: number) {
+  const random = createRandom(1);
+  const inputs = tensorOf(
+    'float32',
+    [count, 3],
+    Array.from({ length: 3 * count }, () => random.normal()),
+  );
+  const labels = tensorOf(
+    'int64',
+    [count],
+    Array.from({ length: count }, () => random.below(2)),
+  );
+  const source = columnsSource('rows', new Map([['', columnOf(inputs)]]), columnOf(labels));
+  const seen = { reads: 0 };
+  const batch: BatchRequest = {
+    kind: 'rows',
+    source: {
+      ...source,
+      read: (rows) => {
+        seen.reads++;
+        return source.read(rows);
+      },
+    },
+  };
+  return { batch, seen };
+}
+
+describe('examinePatient', () => {
+  it('reads one batch, and gives the shapes and statistics of it', async () => {
+    const { batch, seen } = rowsOf(200);
+    const { patient, report } = await examinePatient(network(), { runtime, batch, seed: 0 });
+    expect(seen.reads).toBe(1);
+    expect(report.probe.batch.size).toBe(64);
+    expect(patient.design.training).toMatchObject({ batch: 64, loss: 'cross-entropy' });
+    expect(patient.binding.get(patient.design.training.output)!.shape).toEqual([64, 2]);
+    expect([...patient.inputs.values()][0]!.mean).toHaveLength(3);
+    // Dropout is off for measuring alone.
+    expect([...patient.design.model.graph.initializers.keys()]).not.toContain('dropout_off_while_measuring');
+    expect(patient.rows).toBeUndefined();
+  });
+
+  it('trains with no larger batch than there are rows left to train on', async () => {
+    const { batch } = rowsOf(100);
+    const batchOf = async (rows: number | undefined, validation?: number) => {
+      const { patient } = await examinePatient(network(), { runtime, batch, seed: 0, data: { rows }, validation });
+      return [patient.rows, patient.design.training.batch];
+    };
+    expect(await batchOf(100)).toEqual([80, 64]);
+    expect(await batchOf(100, 0.5)).toEqual([50, 50]);
+    // A fifth of 70 rows is too few to judge by: none is held out.
+    expect(await batchOf(70)).toEqual([70, 64]);
+    expect(await batchOf(undefined)).toEqual([undefined, 64]);
+  });
+});
