@@ -62,15 +62,36 @@ function lossSaturation(profile: FlowProfile): { kind: CauseKind; decades: numbe
 
 /**
  * Decades of the forward signal's root mean square between the first and the last hidden layer that mixes units;
- * undefined where there are fewer than three such layers, or one of them is zero.
+ * undefined where there are fewer than three such layers, or one of them is zero. The last layer is not hidden: the size
+ * of its result is a free choice, and its biases stay where what it receives has vanished.
  */
 export function forwardDecades(profile: FlowProfile): number | undefined {
   const values = new Map(profile.values.map((value) => [value.name, value]));
-  const layers = profile.layers.filter((layer) => layer.mixes).flatMap((layer) => values.get(layer.value) ?? []);
-  const [first, last] = [layers[0], layers.at(-1)];
-  if (layers.length < 3 || !first || !last) return undefined;
+  const mixing = profile.layers.filter((layer) => layer.mixes);
+  const hidden = mixing.slice(0, -1).flatMap((layer) => values.get(layer.value) ?? []);
+  const [first, last] = [hidden[0], hidden.at(-1)];
+  if (hidden.length < 3 || !first || !last) return undefined;
   const change = rms(last) - rms(first);
   return Number.isFinite(change) ? change : undefined;
+}
+
+/**
+ * Decades, at most 0, that the network takes from the weight gradient of each layer that mixes units: ‖dW‖ = ‖X‖ ‖dY‖,
+ * so what the forward signal lost on its way to the layer, and the gradient on its way from the output. All that is
+ * neutral is taken off the latter, wherever it stands: rather too little is charged to the network than too much.
+ */
+export function lostDecades(profile: FlowProfile, attribution: Attribution): Map<string, number> {
+  const values = new Map(profile.values.map((value) => [value.name, value]));
+  const neutralPart = Math.min(0, attribution.totalDecades - effectiveDecades(attribution.byKind)) || 0;
+  const mixing = profile.layers.filter((layer) => layer.mixes);
+  const sizes = mixing.map(({ value }) => (values.has(value) ? rms(values.get(value)!) : Number.NaN));
+  return new Map(
+    mixing.map(({ name, decadesFromOutput }, i) => {
+      const forward = i > 0 ? sizes[i - 1]! - sizes[0]! : 0;
+      const backward = decadesFromOutput - neutralPart;
+      return [name, [forward, backward].reduce((sum, part) => sum + Math.min(0, part || 0), 0)];
+    }),
+  );
 }
 
 /** log₁₀ of the root mean square of a value. */

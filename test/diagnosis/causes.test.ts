@@ -1,7 +1,12 @@
-import { describe, expect, it } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { forwardDecades, lostDecades } from '../../src/diagnosis/causes.ts';
 import { effectiveDecades } from '../../src/diagnosis/decay.ts';
 import { buildSpec } from '../../src/readers/spec/index.ts';
+import type { ReportSubject } from '../../src/report/subject.ts';
+import { diagnose } from '../../src/verbs/diagnose.ts';
 import { examine } from '../helpers/examine.ts';
+import { exported, runtime } from '../remedies/structure/patient.ts';
 
 const mlpSpec = (activation: string, depth: number, init: unknown, more: object = {}) => ({
   input: 100,
@@ -29,6 +34,44 @@ describe('causes of a decay', () => {
     expect(main!.explanation).toContain('forward signal');
     expect(main!.relief).toMatchObject({ remedy: 'use-he-init' });
     expect(Math.abs(main!.relief!.predictedDecades)).toBeLessThan(0.5);
+  });
+
+  describe('in 34 convolutions that PyTorch exported', () => {
+    const diagnosed = async (name: string) => {
+      const { model, batch } = await exported(name);
+      return diagnose(model, { runtime, batch });
+    };
+    let collapsed: ReportSubject;
+    let kept: ReportSubject;
+    beforeAll(async () => {
+      collapsed = await diagnosed('plainconv34_gain1');
+      kept = await diagnosed('plainconv34_he');
+    });
+
+    it('follows the forward signal to the last hidden layer: the biases of the output hide its collapse', () => {
+      const truth = JSON.parse(
+        readFileSync(new URL('../fixtures/torch/plainconv34_gain1.values.json', import.meta.url), 'utf8'),
+      );
+      const sizeOf = (node: string): number => truth.values[`${node}_output_0`].value.l2;
+      const expected = Math.log10(sizeOf('/body.33/Conv') / sizeOf('/stem/Conv'));
+      expect(expected).toBeLessThan(-6);
+      expect(forwardDecades(collapsed.profile)).toBeCloseTo(expected, 3);
+      const [main] = collapsed.diagnosis.findings;
+      expect(main).toMatchObject({ rule: 'vanishing-gradient', severity: 'error' });
+      expect(main!.causes.find(({ kind }) => kind === 'forward-signal')!.decades).toBeCloseTo(expected, 3);
+      expect(main!.explanation).toContain(`forward signal collapses by ${expected.toFixed(1)} decades`);
+    });
+
+    it('finds that both signals together take as much from every weight gradient', () => {
+      // The same draw with weights √2 larger: ReLU is homogeneous, and the 34 layers that a weight gradient passes,
+      // forward to the weight or backward to it, differ by 34 · log10 √2.
+      const lost = (subject: ReportSubject) => lostDecades(subject.profile, subject.diagnosis.attribution!);
+      const [less, more] = [lost(kept), lost(collapsed)];
+      expect(more.size).toBe(36);
+      for (const [layer, decades] of more) {
+        expect(Math.abs(decades - less.get(layer)! + 17 * Math.log10(2)), layer).toBeLessThan(0.2);
+      }
+    });
   });
 
   it('adds up, without the forward signal, to the kinds that took something', async () => {

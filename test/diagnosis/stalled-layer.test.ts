@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { motionOf } from '../../src/diagnosis/movement.ts';
 import { afterSteps, classifier, judge, ofRule, series, trainedOn } from '../helpers/steps.ts';
+import { exported } from '../remedies/structure/patient.ts';
 
 const deepSigmoids = classifier({
   activation: 'sigmoid',
@@ -41,6 +43,27 @@ describe('stalled-layer', () => {
     const trained = await trainedOn(classifier(), 300);
     const after = await afterSteps(trained, { steps: 0, optimizer: 'sgd', learningRate: 1e-9 });
     expect(ofRule('stalled-layer', after)).toBeUndefined();
+  });
+
+  it('gives way to vanishing-gradient where the network starves itself, and only there', async () => {
+    const { model, batch } = await exported('plainconv34_gain1');
+    const small = await afterSteps(model, { batch, steps: 0, optimizer: 'sgd', learningRate: 0.01 });
+    const ratios = motionOf(small.profile, undefined).layers.map(({ ratio }) => ratio);
+    expect(ratios).toHaveLength(36);
+    expect(Math.max(...ratios)).toBeLessThan(2 ** -24);
+    expect(ofRule('vanishing-gradient', small)).toMatchObject({ severity: 'error' });
+    expect(ofRule('stalled-layer', small)).toBeUndefined();
+    // Nor would the same layers with He weights, at full size, move at this rate.
+    const both = await afterSteps(model, { batch, steps: 0, optimizer: 'sgd', learningRate: 1e-9 });
+    expect(ofRule('vanishing-gradient', both)).toMatchObject({ severity: 'error' });
+    expect(ofRule('stalled-layer', both)!.remedies[0]!.id).toBe('increase-learning-rate');
+  });
+
+  it('blames the learning rate where only the gradient vanishes: the last layer has all of its own', async () => {
+    const slow = deepSigmoids.replace('lr: 0.1', 'lr: 1.0e-9');
+    const subject = await afterSteps(slow, { steps: 0 });
+    expect(ofRule('vanishing-gradient', subject)).toMatchObject({ severity: 'error' });
+    expect(ofRule('stalled-layer', subject)!.remedies[0]!.id).toBe('increase-learning-rate');
   });
 
   it('compares each layer with those that move', () => {
