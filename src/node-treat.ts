@@ -61,7 +61,7 @@ export async function* treat(given: Model | string, options: NodeTreatOptions = 
   const { workers, queue, onNotice, folder, existing, ...rest } = more;
   rest.onProgress?.('reading the model');
   const read = typeof given === 'string' ? await readModelSource(await openSource(given)) : given;
-  const { seed = read.training?.seed ?? 0, signal, onProgress } = rest;
+  const { seed = read.training?.seed ?? 0, onProgress } = rest;
   const version = rest.version ?? readVersion();
   const names = { data: typeof named === 'string' ? named : undefined, inputs, target };
   const opened = await openTreatData(names, read, { files: diskFiles, seed, samples, missing, loadDigits: loadDigit });
@@ -96,7 +96,7 @@ export async function* treat(given: Model | string, options: NodeTreatOptions = 
       executor,
       store: rest.store ?? store,
       version,
-      tools: () => patientTools({ ...measuring, open: opened?.open, signal }),
+      tools: (_, signal) => patientTools({ ...measuring, open: opened?.open, signal }),
     });
     for await (const event of events) {
       if (event.kind === 'round' && folder !== undefined && store) {

@@ -38,11 +38,11 @@ export function planRungs(plans: number, steps: number, seeds: number, finalists
   return merged;
 }
 
-/** Steps of training that a schedule costs altogether, the baseline with it. */
-export function costOf(rungs: readonly Rung[], plans: number): number {
+/** Trials of a schedule, the baseline's with them. */
+export function trialsOf(rungs: readonly Rung[], plans: number): number {
   let [left, total] = [plans, 0];
-  for (const { steps, seeds, keep } of rungs) {
-    total += (left + 1) * seeds * steps;
+  for (const { seeds, keep } of rungs) {
+    total += (left + 1) * seeds;
     left = Math.min(left, keep);
   }
   return total;

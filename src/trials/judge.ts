@@ -1,7 +1,7 @@
 import { median } from '../flow/quantiles.ts';
 import type { Random } from '../random/random.ts';
 import { BASELINE } from './plans.ts';
-import { bootstrapMean, type Interval } from './statistics.ts';
+import { bootstrapMean, type Interval, wilsonInterval } from './statistics.ts';
 import type { TrialResult } from './trial.ts';
 
 /** What was measured of a plan over its seeds. */
@@ -12,9 +12,13 @@ export interface Judgement {
   readonly faults: number;
   readonly heldOutLoss: number;
   readonly accuracy?: number;
+  /** Where it may lie, for so many rows held out: seeds share them, so that more seeds make it no narrower. */
+  readonly accuracyInterval?: Interval;
   readonly trainingLoss: number;
   /** Effective decades before training, median over seeds. */
   readonly decades?: number;
+  /** The same after training. */
+  readonly decadesAfter?: number;
   /** Held-out loss less the baseline's, paired by seed and rows: below zero is better. */
   readonly againstBaseline?: Interval;
   /** The same against the best plan. */
@@ -91,7 +95,9 @@ export function judgeTrials(
   const judgements = best.map(({ plan, loss }): Judgement => {
     const own = of(plan);
     const accuracies = own.flatMap(({ heldOut }) => (heldOut?.accuracy === undefined ? [] : [heldOut.accuracy]));
+    const rows = own.flatMap(({ heldOut }) => heldOut?.rows ?? [])[0];
     const decades = own.flatMap((result) => (result.decades ? [result.decades.before] : []));
+    const after = own.flatMap((result) => result.decades?.after ?? []);
     const against = (other: readonly TrialResult[], name: string) =>
       bootstrapMean(pairedDifferences(own, other), random.fork(`${plan}/${name}`));
     return {
@@ -100,8 +106,10 @@ export function judgeTrials(
       faults: own.filter(({ status }) => status === 'fault').length,
       heldOutLoss: loss,
       ...(accuracies.length > 0 && { accuracy: median(accuracies) }),
+      ...(accuracies.length > 0 && rows && { accuracyInterval: wilsonInterval(median(accuracies), rows) }),
       trainingLoss: median(own.map((result) => result.training.at(-1)?.loss ?? Number.NaN)),
       ...(decades.length > 0 && { decades: median(decades) }),
+      ...(after.length > 0 && { decadesAfter: median(after) }),
       ...(plan !== BASELINE.id && baseline.length > 0 && { againstBaseline: against(baseline, 'baseline') }),
       ...(first && plan !== first.plan && { againstBest: against(of(first.plan), 'best') }),
     };

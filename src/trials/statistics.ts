@@ -37,6 +37,20 @@ export function bootstrapMean(differences: readonly (readonly number[])[], rando
   return { mean, low: at((1 - LEVEL) / 2), high: at((1 + LEVEL) / 2), level: LEVEL };
 }
 
+/** 1.96: what 95 % of a normal deviate lies within. */
+const DEVIATIONS = 1.959964;
+
+/**
+ * Wilson's interval of a part of `count` (Wilson 1927): (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n). It stays
+ * within 0 and 1, and says something of a part that is 0 or 1, where p ± z √(p(1 − p)/n) would be a point.
+ */
+export function wilsonInterval(part: number, count: number): Interval {
+  const z2 = DEVIATIONS ** 2 / count;
+  const middle = (part + z2 / 2) / (1 + z2);
+  const half = (DEVIATIONS * Math.sqrt((part * (1 - part)) / count + z2 / (4 * count))) / (1 + z2);
+  return { mean: part, low: Math.max(0, middle - half), high: Math.min(1, middle + half), level: LEVEL };
+}
+
 /** Infinities (one of the two trainings broke down) as the largest finite difference there is, or 1; NaN as the worse. */
 function tamed(lists: readonly (readonly number[])[]): number[][] {
   const finite = lists.flat().filter(Number.isFinite);

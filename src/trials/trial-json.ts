@@ -16,12 +16,13 @@ const resultSchema = z.object({
   steps: count,
   status: z.enum(['done', 'fault', 'failed']),
   training: z.array(z.object({ step: count, loss: number })).max(10_000),
-  heldOut: z.object({ loss: number, accuracy: number.optional() }).optional(),
+  heldOut: z.object({ loss: number, accuracy: number.optional(), rows: count }).optional(),
   heldOutLosses: z.array(number).max(1_000_000).optional(),
-  decades: z.object({ before: number, after: number }).optional(),
+  decades: z.object({ before: number, after: number.optional() }).optional(),
   fault: z.object({ kind: name, step: count, message: name }).optional(),
   error: z.string().optional(),
   seconds: number,
+  secondsPerStep: number.optional(),
 });
 
 const taskSchema = z.object({
@@ -45,6 +46,7 @@ const taskSchema = z.object({
     z.object({ kind: z.literal('packed'), hash, samples: z.int().min(1).optional(), seed: count.optional() }),
   ]),
   validation: z.number().min(0).lt(1),
+  gradient: z.enum(['start', 'both']),
   version: name,
 });
 

@@ -34,6 +34,8 @@ export interface TrialTask {
   readonly data: TrialData;
   /** Part of the rows held out. */
   readonly validation: number;
+  /** Whether the gradient is measured at the start alone, or once more behind training. */
+  readonly gradient: 'start' | 'both';
   /** Version of this package: others may train differently. */
   readonly version: string;
 }
@@ -47,14 +49,17 @@ export interface TrialResult {
   /** `fault`: training broke down, which is a result; `failed`: the trial could not be run. */
   readonly status: 'done' | 'fault' | 'failed';
   readonly training: readonly CurvePoint[];
-  readonly heldOut?: { readonly loss: number; readonly accuracy?: number };
+  /** Scores over so many rows held out. */
+  readonly heldOut?: { readonly loss: number; readonly accuracy?: number; readonly rows: number };
   /** Held-out loss of each row's batch, in order: what paired comparisons resample. */
   readonly heldOutLosses?: readonly number[];
-  /** Effective decades between output and first layer, before and after training. */
-  readonly decades?: { readonly before: number; readonly after: number };
+  /** Effective decades between output and first layer, before training and, where the task asks for it, after. */
+  readonly decades?: { readonly before: number; readonly after?: number };
   readonly fault?: { readonly kind: string; readonly step: number; readonly message: string };
   readonly error?: string;
   readonly seconds: number;
+  /** Of one step, median: without the start, the measuring and the scoring that `seconds` holds. */
+  readonly secondsPerStep?: number;
 }
 
 export interface CurvePoint {

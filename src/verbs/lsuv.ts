@@ -13,6 +13,7 @@ export interface LsuvOptions {
   /** |variance − 1| that is good enough, and tries for each layer; the paper's 0.1 and 10. */
   readonly tolerance?: number;
   readonly trials?: number;
+  readonly signal?: AbortSignal;
   readonly onProgress?: (message: string) => void;
 }
 
@@ -37,10 +38,11 @@ const linear = new Set(['Gemm', 'MatMul', 'Conv', 'ConvTranspose', 'Einsum']);
 /**
  * Layer-sequential unit variance (Mishkin & Matas 2016, algorithm 1): orthonormal weights, then layer by layer from the
  * input W ← W / √Var(output) on one batch until the variance is 1. Recurrent weights stay orthonormal. A layer whose
- * output does not vary, or is not finite, is left as it is. Throws RuntimeFailure when the model does not run.
+ * output does not vary, or is not finite, is left as it is. Throws RuntimeFailure when the model does not run, and the
+ * signal's reason when aborted.
  */
 export async function applyLsuv(given: Model, options: LsuvOptions): Promise<LsuvResult> {
-  const { runtime, inputs, seed, tolerance = 0.1, trials = 10, onProgress = () => {} } = options;
+  const { runtime, inputs, seed, tolerance = 0.1, trials = 10, signal, onProgress = () => {} } = options;
   onProgress('drawing orthogonal weights');
   const { model, kept } = reinitialize(given, { scheme: 'orthogonal' }, seed);
   const { graph, binding } = await bindShapes(runtime, model, inputs);
@@ -65,6 +67,7 @@ export async function applyLsuv(given: Model, options: LsuvOptions): Promise<Lsu
     for (const [i, { node, weight, output }] of layers.entries()) {
       onProgress(`unit variance: layer ${i + 1} of ${layers.length}`);
       const measure = async () => {
+        signal?.throwIfAborted();
         const results = await session.run(new Map([...inputs, ...weights]), [output]);
         return varianceOf(toFloat64(results.get(output)!));
       };

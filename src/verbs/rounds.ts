@@ -1,9 +1,11 @@
 import { createRandom } from '../random/random.ts';
 import type { Candidate } from '../trials/candidates.ts';
-import { costOf, planRungs, type Rung, rankPlans } from '../trials/halving.ts';
+import { type Rung, rankPlans, trialsOf } from '../trials/halving.ts';
 import { identifyTask } from '../trials/identify.ts';
 import { judgeTrials, onOneScale, type Ranking } from '../trials/judge.ts';
-import type { Artifacts, Executor, TrialData, TrialResult, TrialTask } from '../trials/trial.ts';
+import { Pace } from '../trials/pace.ts';
+import { planSchedule, type Room, replan, type Schedule } from '../trials/schedule.ts';
+import type { Artifacts, Executor, TrialData, TrialProgress, TrialResult, TrialTask } from '../trials/trial.ts';
 import type { TreatEvent } from './treat-events.ts';
 
 /** Results of trials that are kept, so that a run that was killed goes on. */
@@ -32,6 +34,8 @@ export interface RoundsOptions {
   readonly sizeOf: (plan: string) => number;
   readonly store?: TrialStore;
   readonly signal?: AbortSignal;
+  /** How far a trial is that still runs. */
+  readonly onTrialProgress?: (progress: TrialProgress & { readonly plan: string; readonly of: number }) => void;
 }
 
 /** A round as it was decided. */
@@ -52,20 +56,9 @@ export interface Rounds {
   readonly notes: readonly string[];
 }
 
-/** Steps of the trials that time a step, and how many times longer another is, where it takes this part of the budget. */
+/** Steps of the trials that time a step: as many as the shortest rounds have, which find their baseline done. */
 const TIMING_STEPS = 20;
-const LONGER = 4;
-const LONGEST_TIMING = 0.25;
 const MOST_WARMED = 8;
-/** A candidate's step against the baseline's: batch normalization and recurrent cells are slower. */
-const SLOWER = 1.3;
-/** Steps of the last round. */
-const FEWEST_STEPS = 30;
-const MOST_STEPS = 3000;
-/** Another round is so many times longer at least. */
-const WORTH_LONGER = 2;
-/** Where no time is set, and nobody says. */
-const USUAL_STEPS = 300;
 /** Part of the budget that is planned for: the rest is starting, diagnosing and surprises. */
 const PLANNED = 0.8;
 
@@ -85,12 +78,13 @@ export async function* runRounds(
   const asked = new Set<string>();
   let ranking: Ranking | undefined;
   const rungs: Rung[] = [];
-  /** Seconds of a worker for a step, starts and ends of trials among them. */
-  let pace = Number.NaN;
+  const pace = new Pace();
   /** Whether the budget alone decides how long trials are. */
   const isFree = options.steps === undefined && Number.isFinite(limit);
   let complete = true;
-  let [done, total, spent, planned] = [0, 0, 0, 0];
+  let [done, total] = [0, 0];
+  /** Seconds of one worker that the rounds to come are expected to take. */
+  let ahead = 0;
   const elapsed = () => (performance.now() - start) / 1000;
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
@@ -100,37 +94,50 @@ export async function* runRounds(
 
   /** What this run knows: rounds may ask for a trial again. */
   const found = new Map<string, TrialResult>();
-  const taskOf = ({ plan, hash, design }: Candidate, seed: number, steps: number) => {
+  const idOf = ({ plan }: Candidate) => plan.id;
+  const room = (): Room => ({
+    trials: most - done,
+    seconds: PLANNED * (limit - elapsed()) * executor.parallel,
+    pace,
+  });
+  const taskOf = (candidate: Candidate, k: number, steps: number, gradient: TrialTask['gradient'] = 'start') => {
     const { data, validation, version } = options;
+    const { plan, hash: model, design } = candidate;
+    const { training } = design;
     return identifyTask({
       plan: plan.id,
-      seed,
+      seed: options.seed + k,
       steps,
-      model: hash,
-      training: design.training,
+      model,
+      training,
       data,
       validation,
+      gradient,
       version,
     });
   };
   async function* run(tasks: readonly TrialTask[]): AsyncGenerator<TreatEvent> {
     const told = (result: TrialResult, known: boolean): TreatEvent => {
       done++;
-      spent += result.steps;
+      ahead = Math.max(0, ahead - result.seconds);
       found.set(result.id, result);
-      const secondsLeft = Math.max(0, planned - spent) * (elapsed() / Math.max(1, spent));
-      const left = Math.max(0, Math.min(secondsLeft, limit - elapsed()));
-      return { kind: 'trial', result, done, of: Math.max(total, done), secondsLeft: left, known };
+      pace.add(result);
+      const secondsLeft = Math.max(0, Math.min(ahead / executor.parallel, limit - elapsed()));
+      return { kind: 'trial', result, done, of: Math.max(total, done), secondsLeft, known };
     };
-    const fresh: TrialTask[] = [];
+    const fresh = new Map<string, TrialTask>();
     for (const task of tasks) {
       const kept = store?.results.get(task.id);
       if (found.has(task.id)) total--;
       else if (kept) yield told(kept, true);
-      else fresh.push(task);
+      else fresh.set(task.id, task);
     }
-    if (fresh.length === 0 || signal.aborted) return;
-    for await (const result of executor.run(fresh, options.artifacts, { signal })) {
+    if (fresh.size === 0 || signal.aborted) return;
+    const onProgress = (progress: TrialProgress) => {
+      const task = fresh.get(progress.id);
+      if (task) options.onTrialProgress?.({ ...progress, plan: task.plan, of: task.steps });
+    };
+    for await (const result of executor.run([...fresh.values()], options.artifacts, { signal, onProgress })) {
       await store?.add(result);
       yield told(result, false);
     }
@@ -145,12 +152,18 @@ export async function* runRounds(
         left = decided.plans.flatMap((id) => others.find(({ plan }) => plan.id === id) ?? []);
         coming = decided.rungs;
       } else if (round === 0) {
-        const steps = options.steps ?? (yield* affordableSteps());
-        ({ rungs: coming, tried: left } = fitTrials(others, steps, seeds, most));
-        if (left.length > 0 && left.length < others.length) {
-          notes.push(`a budget of ${most} trials is enough for ${left.length} of ${others.length} plans`);
-        }
-      } else if (isFree) ({ rungs: coming, left } = replan(left, coming.at(-1)!.seeds));
+        if (isFree) yield* timeBaseline();
+        const all = others.map(idOf);
+        const { steps } = options;
+        const first = planSchedule(all, { steps, seeds }, room());
+        coming = first.rungs;
+        left = others.slice(0, first.plans.length);
+        noteShortness(first);
+      } else if (isFree) {
+        const next = replan(left.map(idOf), rungs.at(-1)!.steps, coming.at(-1)!.seeds, room());
+        coming = next.rungs;
+        left = left.slice(0, next.plans.length);
+      }
       const [rung] = coming;
       if (!rung) break;
       if (signal.aborted) {
@@ -158,14 +171,16 @@ export async function* runRounds(
         break;
       }
       rungs.push(rung);
+      const gradient = coming.length === 1 ? 'both' : 'start';
       const tasks = await Promise.all(
         [base, ...left].flatMap((candidate) =>
-          Array.from({ length: rung.seeds }, (_, k) => taskOf(candidate, options.seed + k, rung.steps)),
+          Array.from({ length: rung.seeds }, (_, k) => taskOf(candidate, k, rung.steps, gradient)),
         ),
       );
-      planned = spent + costOf(coming, left.length);
+      const seconds = pace.secondsFor(coming, left.map(idOf));
+      ahead = Number.isFinite(seconds) ? seconds : 0;
       total = done + trialsOf(coming, left.length);
-      const plans = left.map(({ plan }) => plan.id);
+      const plans = left.map(idOf);
       const of = round + coming.length;
       yield { kind: 'round', round: round + 1, of, plans, steps: rung.steps, trials: tasks.length, rungs: coming };
       for (const { id } of tasks) asked.add(id);
@@ -186,14 +201,13 @@ export async function* runRounds(
       if (!complete) break;
       const ranked = rankPlans(scale.results).slice(0, rung.keep);
       left = ranked.map((id) => left.find(({ plan }) => plan.id === id)!);
-      pace = own.reduce((sum, { seconds }) => sum + seconds, 0) / own.reduce((sum, { steps }) => sum + steps, 0);
       coming = coming.slice(1);
       // The finalists may be compared after longer trainings where the budget has room for it; not in a run that is
       // resumed, which is to end as it would have.
       if (coming.length === 0 && isFree && !options.rounds?.length) {
-        const more = replan(left, rung.seeds);
-        const fits = done + trialsOf(more.rungs, left.length) <= most;
-        if (fits && more.rungs.at(-1)!.steps >= WORTH_LONGER * rung.steps) coming = more.rungs;
+        const more = replan(left.map(idOf), rung.steps, rung.seeds, room());
+        const fits = more.fits && trialsOf(more.rungs, left.length) <= most - done;
+        if (fits) coming = more.rungs;
       }
     }
   } finally {
@@ -203,94 +217,24 @@ export async function* runRounds(
   const results = [...found.values()].filter(({ id }) => asked.has(id));
   return { results, ranking, rungs, done, complete: complete && rungs.length > 0, notes };
 
-  /**
-   * The rounds to come, as long as what is left of the budget allows by the pace of the last one, and the plans that enter
-   * them: a round hardly longer than the last would tell nothing new, and is left out with the plans it would drop.
-   */
-  function replan(left: readonly Candidate[], finals: number): { rungs: readonly Rung[]; left: readonly Candidate[] } {
-    const before = rungs.at(-1)!.steps;
-    const affordable = (PLANNED * (limit - elapsed()) * executor.parallel) / pace;
-    let best = planRungs(left.length, Math.max(FEWEST_STEPS, before), finals);
-    for (let steps = best.at(-1)!.steps; steps <= MOST_STEPS; steps = Math.ceil(steps * 1.1)) {
-      const longer = planRungs(left.length, steps, finals);
-      if (costOf(longer, left.length) <= affordable) best = longer;
-    }
-    const [{ steps, keep }] = best as [Rung, ...Rung[]];
-    if (best.length > 1 && steps < WORTH_LONGER * before) return replan(left.slice(0, keep), finals);
-    return { rungs: best, left };
-  }
-
-  /** Times trials of the baseline, and gives the steps that fit into what is left of the budget. */
-  async function* affordableSteps(): AsyncGenerator<TreatEvent, number> {
-    if (!Number.isFinite(limit)) return USUAL_STEPS;
-    // The first trial of a worker pays for its start, once; whatever else disturbs a trial makes it slower, so the
-    // fastest tells most.
+  /** Trials of the baseline, one for each worker, by which the pace is known. */
+  async function* timeBaseline(): AsyncGenerator<TreatEvent> {
     const workers = Math.min(executor.parallel, MOST_WARMED);
-    const first = yield* timeTrials(Array.from({ length: workers }, (_, k) => [k, TIMING_STEPS]));
-    if (first.length === 0) return FEWEST_STEPS;
-    let short = Math.min(...first);
-    let long: number | undefined;
-    if (short * LONGER < LONGEST_TIMING * (limit - elapsed())) {
-      const [again, ...longs] = yield* timeTrials([
-        [workers, TIMING_STEPS],
-        [0, TIMING_STEPS * LONGER],
-      ]);
-      short = Math.min(short, again ?? short);
-      long = longs[0];
-    }
-    const more = long === undefined || long <= short ? undefined : (long - short) / (TIMING_STEPS * (LONGER - 1));
-    const perStep = more ?? (long ?? short) / (TIMING_STEPS * (long === undefined ? 1 : LONGER));
-    const fixed = more === undefined ? 0 : Math.max(0, short - TIMING_STEPS * more);
-    const secondsFor = (steps: number) => {
-      const planned = planRungs(others.length, steps, seeds);
-      const each = SLOWER * perStep * costOf(planned, others.length) + fixed * trialsOf(planned, others.length);
-      return each / executor.parallel;
-    };
-    const left = PLANNED * (limit - elapsed());
-    let best = FEWEST_STEPS;
-    for (let steps = FEWEST_STEPS; steps <= MOST_STEPS; steps = Math.ceil(steps * 1.1)) {
-      if (secondsFor(steps) <= left) best = steps;
-    }
-    if (secondsFor(best) > left) {
-      const needed = Math.ceil(elapsed() + secondsFor(FEWEST_STEPS) / PLANNED);
-      notes.push(`a budget of ${limit} s is short here: about ${needed} s would do for ${FEWEST_STEPS} steps a trial`);
-    }
-    return best;
-  }
-
-  /** Seconds of trials of the baseline, by seed and steps, in their order; fewer where the budget ended. */
-  async function* timeTrials(
-    trials: readonly (readonly [seed: number, steps: number])[],
-  ): AsyncGenerator<TreatEvent, number[]> {
-    const tasks = await Promise.all(trials.map(([k, steps]) => taskOf(base, options.seed + k, steps)));
+    const tasks = await Promise.all(Array.from({ length: workers }, (_, k) => taskOf(base, k, TIMING_STEPS)));
     total += tasks.length;
     yield* run(tasks);
-    return tasks.flatMap(({ id }) => found.get(id)?.seconds ?? []);
   }
-}
 
-/** Trials of a schedule, the baseline's with them. */
-function trialsOf(rungs: readonly Rung[], plans: number): number {
-  let [left, total] = [plans, 0];
-  for (const { seeds, keep } of rungs) {
-    total += (left + 1) * seeds;
-    left = Math.min(left, keep);
-  }
-  return total;
-}
-
-/** Rungs of no more trials than `most`: with fewer seeds, then with fewer plans; none where not even one plan fits. */
-function fitTrials(
-  candidates: readonly Candidate[],
-  steps: number,
-  seeds: number,
-  most: number,
-): { rungs: Rung[]; tried: readonly Candidate[] } {
-  for (let plans = candidates.length; plans > 0; plans--) {
-    for (let each = seeds; each > 0; each--) {
-      const rungs = planRungs(plans, steps, each);
-      if (trialsOf(rungs, plans) <= most) return { rungs, tried: candidates.slice(0, plans) };
+  function noteShortness({ rungs: planned, plans, fits }: Schedule): void {
+    if (plans.length === 0) return;
+    const budget = Number.isFinite(limit) ? `${limit} s` : `${most} trials`;
+    if (!fits) {
+      const seconds = Math.ceil(elapsed() + pace.secondsFor(planned, plans) / executor.parallel / PLANNED);
+      notes.push(
+        `a budget of ${budget} is short here: about ${seconds} s would do for ${plans.length} plans of ${others.length}`,
+      );
+    } else if (plans.length < others.length) {
+      notes.push(`a budget of ${budget} is enough for ${plans.length} of ${others.length} plans`);
     }
   }
-  return { rungs: [], tried: [] };
 }

@@ -1,6 +1,7 @@
 import { decodeNpz, isDataSet, openNamed } from '../data/index.ts';
 import type { DigitLoader } from '../data/mnist.ts';
 import { effectiveDecades } from '../diagnosis/decay.ts';
+import { median } from '../flow/quantiles.ts';
 import { DataError, UserError } from '../graph/errors.ts';
 import type { Model } from '../graph/graph.ts';
 import { readModelSource } from '../readers/index.ts';
@@ -57,10 +58,11 @@ async function carryOut(task: TrialTask, artifacts: Artifacts, options: RunTrial
   const model = await readModelSource(memorySource(`${task.plan}.onnx`, bytes));
   const data = await openRows(task, model, artifacts, options);
   try {
-    const measure = await gradientHealth(task, data, runtime);
-    const before = await measure(model);
+    const before = await startingDecades(task, model, data, runtime);
     signal?.throwIfAborted();
     const losses: number[] = [];
+    const paces: number[] = [];
+    let last = 0;
     let plan: LossPlan | undefined;
     let broke: TrainFaultEvent | undefined;
     let trained: { model: Model; trainingModel: Model } | undefined;
@@ -86,16 +88,21 @@ async function carryOut(task: TrialTask, artifacts: Artifacts, options: RunTrial
       if (event.kind === 'end') trained = event;
       if (event.kind !== 'step') continue;
       losses.push(event.loss);
+      const now = performance.now();
+      if (last > 0) paces.push((now - last) / 1000);
+      last = now;
       onProgress?.({ id: task.id, step: event.step });
     }
     signal?.throwIfAborted();
     const scores = await scoreHeldOut(runtime, trained!.trainingModel, plan!, data);
-    const after = before === undefined ? undefined : await measure(trained!.trainingModel);
+    const both = before !== undefined && task.gradient === 'both';
+    const after = both ? await measureDecades(task, trained!.trainingModel, data, runtime) : undefined;
     return {
       status: broke ? 'fault' : 'done',
       training: curveOf(losses),
       ...scores,
-      ...(before !== undefined && after !== undefined && { decades: { before, after } }),
+      ...(before !== undefined && { decades: { before, ...(after !== undefined && { after }) } }),
+      ...(paces.length > 0 && { secondsPerStep: median(paces) }),
       ...(broke && { fault: { kind: broke.fault.kind, step: broke.fault.step, message: broke.fault.message } }),
     };
   } finally {
@@ -145,15 +152,37 @@ async function openRows(
 }
 
 /** Measures effective decades, always on the same batch: the first one of an order that no trial's seed changes. */
-async function gradientHealth({ training, data: { seed = 0 } }: TrialTask, data: TrainingData, runtime: Runtime) {
-  const { inputs, target } = await firstBatch(data, training.batch);
-  const batch = { kind: 'tensors', from: data.name, inputs, target } as const;
-  const loss = lossOf(training);
+async function measureDecades(
+  { training, data: { seed = 0 } }: TrialTask,
+  model: Model,
+  data: TrainingData,
+  runtime: Runtime,
+): Promise<number | undefined> {
   const { output, batch: size } = training;
-  return async (model: Model): Promise<number | undefined> => {
-    const { diagnosis } = await diagnose(model, { runtime, batch, loss, output, size, seed });
-    return diagnosis.attribution && effectiveDecades(diagnosis.attribution.byKind);
-  };
+  const { inputs, target } = await firstBatch(data, size);
+  const batch = { kind: 'tensors', from: data.name, inputs, target } as const;
+  const { diagnosis } = await diagnose(model, { runtime, batch, loss: lossOf(training), output, size, seed });
+  return diagnosis.attribution && effectiveDecades(diagnosis.attribution.byKind);
+}
+
+/** A candidate's decades before training are the same in all of its trials: measured once by each worker. */
+const measured = new Map<string, number | undefined>();
+const MOST_MEASURED = 256;
+
+async function startingDecades(
+  task: TrialTask,
+  model: Model,
+  data: TrainingData,
+  runtime: Runtime,
+): Promise<number | undefined> {
+  const { output, batch, loss } = task.training;
+  const key = JSON.stringify([task.model, task.data, task.validation, output, batch, loss]);
+  if (!measured.has(key)) {
+    const decades = await measureDecades(task, model, data, runtime);
+    if (measured.size >= MOST_MEASURED) measured.clear();
+    measured.set(key, decades);
+  }
+  return measured.get(key);
 }
 
 /** A model whose output is its loss is recognised as such. */
@@ -175,7 +204,7 @@ async function scoreHeldOut(
     const { loss, metrics, losses } = await evaluator.evaluate(batches, new Map());
     if (losses.length === 0) return {};
     const { accuracy } = metrics;
-    return { heldOut: { loss, ...(accuracy !== undefined && { accuracy }) }, heldOutLosses: losses };
+    return { heldOut: { loss, ...(accuracy !== undefined && { accuracy }), rows }, heldOutLosses: losses };
   } finally {
     await evaluator.release();
   }

@@ -16,6 +16,7 @@ export interface ToolOptions {
   readonly loadDigits?: DigitLoader;
   /** Rows for a range test; absent where there are none. */
   readonly open?: () => Promise<TrainingData>;
+  /** Its reason is what measuring ends with. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (message: string) => void;
 }
@@ -25,6 +26,7 @@ export function patientTools(options: ToolOptions): PatientTools {
   const { runtime, seed, open, signal, onProgress = () => {} } = options;
   return {
     async lsuv(model: Model) {
+      signal?.throwIfAborted();
       onProgress('layer-sequential unit variance');
       const feeds = model.graph.inputs.filter((input) => !model.graph.initializers.has(input.name));
       const { inputs } = await makeBatch(options.batch ?? { kind: 'none' }, feeds, {
@@ -34,14 +36,18 @@ export function patientTools(options: ToolOptions): PatientTools {
         vocabulary: vocabularies(model, feeds),
         loadDigits: options.loadDigits,
       });
-      return (await applyLsuv(model, { runtime, inputs, seed })).model;
+      return (await applyLsuv(model, { runtime, inputs, seed, signal })).model;
     },
     async findLearningRate(design) {
       if (!open) return undefined;
+      signal?.throwIfAborted();
       onProgress('range test of the learning rate');
       const data = await open();
       try {
-        return await findLearningRate(design, { runtime, data, seed, signal });
+        const found = await findLearningRate(design, { runtime, data, seed, signal });
+        // A test that was broken off knows half of it.
+        signal?.throwIfAborted();
+        return found;
       } finally {
         await data.close();
       }

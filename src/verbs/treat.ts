@@ -1,4 +1,3 @@
-import { suggest } from '../graph/did-you-mean.ts';
 import { UsageError, UserError } from '../graph/errors.ts';
 import type { Model } from '../graph/graph.ts';
 import { findParameters } from '../graph/parameters.ts';
@@ -8,12 +7,13 @@ import type { Patient, Remedy } from '../remedies/remedy.ts';
 import type { ReportSubject } from '../report/subject.ts';
 import type { PatchOf, Treatment, TreatmentOutcome } from '../report/treatment/treatment.ts';
 import { type Candidate, carryOut, isCandidate, type SkippedPlan } from '../trials/candidates.ts';
-import { BASELINE, type ProposedPlan, proposePlans, sizeOfChange } from '../trials/plans.ts';
+import { BASELINE, proposePlans, sizeOfChange } from '../trials/plans.ts';
 import type { Executor, TrialData } from '../trials/trial.ts';
 import { diagnose } from './diagnose.ts';
 import { examinePatient, type PatientOptions } from './patient.ts';
-import { type PlannedRound, runRounds, type TrialStore } from './rounds.ts';
+import { type PlannedRound, type RoundsOptions, runRounds, type TrialStore } from './rounds.ts';
 import type { TreatEvent } from './treat-events.ts';
+import { distinct, Measuring, type MeasuringOptions, namedPlans } from './treat-plans.ts';
 
 export type { PlannedRound, TrialStore } from './rounds.ts';
 export type { TreatEvent, Treatment, TreatmentOutcome } from './treat-events.ts';
@@ -29,7 +29,9 @@ export interface TreatData {
   readonly notes?: readonly string[];
 }
 
-export interface TreatOptions extends PatientOptions {
+export interface TreatOptions extends Omit<PatientOptions, 'tools'> {
+  /** What remedies may measure; it ends when the signal aborts, with its reason. */
+  readonly tools?: MeasuringOptions['tools'];
   /** Absent: nothing can be trained, and plans are chosen by the gradient's health alone. */
   readonly data?: TreatData;
   readonly executor?: Executor;
@@ -50,6 +52,8 @@ export interface TreatOptions extends PatientOptions {
   /** Rounds of the run that is resumed, as far as they had been decided. */
   readonly rounds?: readonly PlannedRound[];
   readonly signal?: AbortSignal;
+  /** How far a trial is that still runs. */
+  readonly onTrialProgress?: RoundsOptions['onTrialProgress'];
   /** Part of the rows held out, default a fifth. */
   readonly validation?: number;
   readonly version?: string;
@@ -71,14 +75,17 @@ const FEWEST_HELD_OUT = 20;
  */
 export async function* treat(given: Model, options: TreatOptions): AsyncGenerator<TreatEvent> {
   const start = performance.now();
-  const { remedies = allRemedies, data, executor, seeds = SEEDS } = options;
+  const { remedies = allRemedies, data, executor, seeds = SEEDS, budget = { seconds: BUDGET_SECONDS } } = options;
   const known = new Map(remedies.map((remedy) => [remedy.id, remedy]));
   const asked = options.plans && namedPlans(options.plans, known);
-  const { patient, report } = await examinePatient(given, options);
+  // A run that is resumed asks for the plans whose trials it has, however long it takes to carry them out.
+  const seconds = data && !options.rounds?.length ? budget.seconds : undefined;
+  const measuring = new Measuring({ tools: options.tools, signal: options.signal, seconds });
+  const { patient, report } = await examinePatient(given, { ...options, tools: measuring.tools });
   yield { kind: 'diagnosed', report };
   const notes = [...(data?.notes ?? [])];
   const trials = { executor: executor?.name ?? 'none', steps: 0, seeds: 0, rounds: 0, done: 0, heldOut: false };
-  const seconds = () => (performance.now() - start) / 1000;
+  const elapsed = () => (performance.now() - start) / 1000;
   const finish = (outcome: TreatmentOutcome, reason: string, more: Partial<Treatment> = {}): TreatEvent => ({
     kind: 'end',
     treatment: {
@@ -92,7 +99,7 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
       remedies: [],
       patches: [],
       notes,
-      trials: { ...trials, seconds: seconds(), data: data?.name ?? 'none', complete: true },
+      trials: { ...trials, seconds: elapsed(), data: data?.name ?? 'none', complete: true },
       ...(options.command !== undefined && { command: options.command }),
       ...more,
     },
@@ -105,7 +112,7 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
     return;
   }
   const proposed = asked ?? proposePlans(patient, remedies, options.mostPlans);
-  const carried = await Promise.all(proposed.map((plan) => carryOut(plan, patient, known)));
+  const carried = await measuring.carryOutAll(proposed, patient, known);
   const skipped = carried.filter((result): result is SkippedPlan => !isCandidate(result));
   const candidates = distinct(carried.filter(isCandidate));
   const plans = proposed.filter(({ id }) => candidates.some(({ plan }) => plan.id === id));
@@ -140,7 +147,7 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
   const all = [base, ...candidates];
   const rounds = yield* runRounds(all, {
     executor,
-    budget: options.budget ?? { seconds: BUDGET_SECONDS },
+    budget,
     start,
     seeds,
     steps: options.steps,
@@ -153,6 +160,7 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
     sizeOf,
     store: options.store,
     signal: options.signal,
+    onTrialProgress: options.onTrialProgress,
   });
   notes.push(...rounds.notes);
   const { ranking, rungs } = rounds;
@@ -171,7 +179,7 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
       seeds: last?.seeds ?? 0,
       rounds: rungs.length,
       done: rounds.done,
-      seconds: seconds(),
+      seconds: elapsed(),
       data: data.name,
       heldOut: validation > 0,
       complete: rounds.complete && !options.signal?.aborted,
@@ -186,41 +194,6 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
     }
     return 'no trial ended within the budget: give more time, or a smaller network';
   }
-}
-
-/** Candidates less those whose network and training equal an earlier one's. */
-function distinct(candidates: readonly Candidate[]): Candidate[] {
-  const seen = new Set<string>();
-  return candidates.filter(({ hash, design }) => {
-    const key = hash + JSON.stringify(design.training);
-    if (seen.has(key)) return false;
-    seen.add(key);
-    return true;
-  });
-}
-
-/** Plans made of remedies by their ids. Throws UsageError for an unknown one. */
-function namedPlans(lists: readonly (readonly string[])[], known: ReadonlyMap<string, Remedy>): ProposedPlan[] {
-  return lists.map((ids) => {
-    const own = ids.map((id) => {
-      const remedy = known.get(id);
-      if (remedy) return remedy;
-      throw new UsageError(`no remedy "${id}"`, { code: 'unknown-remedy', hint: suggest(id, [...known.keys()]) });
-    });
-    const clash = own.flatMap((a) => own.filter((b) => a.conflicts.includes(b.id)).map((b) => [a.id, b.id]))[0];
-    if (clash) {
-      throw new UsageError(`${clash[0]} and ${clash[1]} make no sense together`, { code: 'remedy-conflict' });
-    }
-    const model = own.some(({ changes }) => changes === 'changes-model');
-    const training = own.some(({ changes }) => changes === 'changes-training');
-    return {
-      id: ids.join('+'),
-      remedies: ids,
-      titles: own.map(({ title }) => title),
-      reasons: own.map(() => 'as asked'),
-      changes: model ? 'changes-model' : training ? 'changes-training' : 'exact',
-    };
-  });
 }
 
 /** The part to hold out: none where it would be too few rows. */

@@ -19,8 +19,9 @@ const trial = (plan: string, seed: number, losses: number[], more: Partial<Trial
   steps: 100,
   status: 'done',
   training: losses.map((loss, i) => ({ step: (100 * (i + 1)) / losses.length, loss })),
-  heldOut: { loss: losses.at(-1)!, accuracy: 0.5 },
-  seconds: 2,
+  heldOut: { loss: losses.at(-1)!, accuracy: 0.5, rows: 100 },
+  seconds: 3,
+  secondsPerStep: 0.02,
   ...more,
 });
 
@@ -96,7 +97,7 @@ function improved(more: Partial<Treatment> = {}): Treatment {
         trial('use-relu', seed, [2.3, 1 + 0.1 * seed, 0.35]),
         trial('baseline', seed, [2.3, 2.3, 2.3]),
       ]),
-      trial('use-gelu', 0, [2.3, 1.4], { steps: 20, heldOut: { loss: 1.5 } }),
+      trial('use-gelu', 0, [2.3, 1.4], { steps: 20, heldOut: { loss: 1.5, rows: 100 } }),
     ],
     parameters: new Map([
       ['baseline', 1000],
@@ -157,7 +158,7 @@ describe('what a treatment says', () => {
     const [best, base] = planRows(improved());
     expect(best).toMatchObject({ plan: 'use-relu', isWinner: true, predicted: -0.1, measured: -0.05, loss: 0.35 });
     expect(base).toMatchObject({ plan: 'baseline', isBaseline: true, predicted: undefined, parameters: 1000 });
-    // Two seconds for a hundred steps.
+    // Of the steps alone: a trial's beginning and end take another second.
     expect(best!.secondsPerStep).toBeCloseTo(0.02, 12);
   });
 

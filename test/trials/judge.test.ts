@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../src/random/random.ts';
-import { costOf, planRungs, rankPlans } from '../../src/trials/halving.ts';
+import { planRungs, rankPlans, trialsOf } from '../../src/trials/halving.ts';
 import { judgeTrials, onOneScale } from '../../src/trials/judge.ts';
-import { bootstrapMean } from '../../src/trials/statistics.ts';
+import { bootstrapMean, wilsonInterval } from '../../src/trials/statistics.ts';
 import type { TrialResult } from '../../src/trials/trial.ts';
 
 const trial = (plan: string, seed: number, losses: number[], more: Partial<TrialResult> = {}): TrialResult => ({
@@ -12,7 +12,7 @@ const trial = (plan: string, seed: number, losses: number[], more: Partial<Trial
   steps: 100,
   status: 'done',
   training: [{ step: 100, loss: losses[0] ?? 0 }],
-  heldOut: { loss: losses.reduce((a, b) => a + b, 0) / losses.length },
+  heldOut: { loss: losses.reduce((a, b) => a + b, 0) / losses.length, rows: 100 },
   heldOutLosses: losses,
   seconds: 1,
   ...more,
@@ -23,6 +23,24 @@ const noisy = (seed: number, mean: number, n = 20) => {
 };
 const sizes: Record<string, number> = { baseline: 0, init: 1, relu: 21, 'relu+norm': 22 };
 const judge = (results: TrialResult[]) => judgeTrials(results, (plan) => sizes[plan] ?? 99, createRandom(0));
+
+describe('intervals of a part', () => {
+  it('are those of Wilson', () => {
+    // Brown, Cai & DasGupta 2001 and R's binom.confint(81, 263, methods = 'wilson'): 0.2552898, 0.3662013.
+    const { low, high, mean } = wilsonInterval(81 / 263, 263);
+    expect(mean).toBe(81 / 263);
+    expect(low).toBeCloseTo(0.25529, 4);
+    expect(high).toBeCloseTo(0.36621, 4);
+  });
+
+  it('say something of none and of all: z² / (n + z²)', () => {
+    const z2 = 1.959964 ** 2;
+    expect(wilsonInterval(0, 20).low).toBe(0);
+    expect(wilsonInterval(0, 20).high).toBeCloseTo(z2 / (20 + z2), 12);
+    expect(wilsonInterval(1, 20).high).toBe(1);
+    expect(wilsonInterval(1, 20).low).toBeCloseTo(20 / (20 + z2), 12);
+  });
+});
 
 describe('bootstrap intervals', () => {
   it('cover the true mean of normal differences at about their level', () => {
@@ -122,7 +140,7 @@ describe('judging', () => {
 
 describe('plans with another loss', () => {
   const scored = (plan: string, seed: number, loss: number, accuracy: number) =>
-    trial(plan, seed, [loss], { heldOut: { loss, accuracy } });
+    trial(plan, seed, [loss], { heldOut: { loss, accuracy, rows: 100 } });
   const losses: Record<string, string> = { baseline: 'mse', pair: 'cross-entropy', init: 'mse' };
   const lossOf = (plan: string) => losses[plan]!;
 
@@ -162,7 +180,7 @@ describe('successive halving', () => {
     ]);
     expect(planRungs(2, 500, 3)).toEqual([{ steps: 500, seeds: 3, keep: 2 }]);
     // 28 · 100 + 10 · 300 + 4 · 3 · 900
-    expect(costOf(planRungs(27, 900, 3), 27)).toBe(2800 + 3000 + 10_800);
+    expect(trialsOf(planRungs(27, 900, 3), 27)).toBe(28 + 10 + 12);
   });
 
   it('ranks by held-out loss, broken trainings last', () => {

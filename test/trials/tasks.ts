@@ -3,7 +3,7 @@ import { encodeModel } from '../../src/graph/onnx/encode.ts';
 import { readModelSource } from '../../src/readers/index.ts';
 import { memorySource } from '../../src/readers/source.ts';
 import { contentHash, identifyTask } from '../../src/trials/identify.ts';
-import type { TrialTask } from '../../src/trials/trial.ts';
+import type { TrialResult, TrialTask } from '../../src/trials/trial.ts';
 
 /** The worker threads' file, as it is shipped. */
 export const entry = new URL('../../dist/trial-worker.js', import.meta.url);
@@ -40,8 +40,12 @@ export async function smallTrials(spec = small) {
       training: { optimizer: { name: 'sgd' }, learningRate: 0.1, loss: 'cross-entropy', output: 'out', batch: 16 },
       data: { kind: 'named', name: 'blobs', samples: 200 },
       validation: 0.2,
+      gradient: 'start',
       version,
       ...more,
     });
   return { artifacts, taskOf, model };
 }
+
+/** A result but for how long it took: the rest is the same on every run. */
+export const withoutSeconds = ({ seconds: _, secondsPerStep: __, ...rest }: TrialResult) => rest;

@@ -8,10 +8,9 @@ import { contentHash, identifyTask } from '../../src/trials/identify.ts';
 import type { TrialResult } from '../../src/trials/trial.ts';
 import { decodeResult, decodeTask, encodeResult, encodeTask } from '../../src/trials/trial-json.ts';
 import { runTrial } from '../../src/verbs/run-trial.ts';
-import { smallTrials } from '../trials/tasks.ts';
+import { smallTrials, withoutSeconds } from '../trials/tasks.ts';
 
 const runtime = nodeRuntime({ threads: 1 });
-const withoutSeconds = ({ seconds: _, ...rest }: TrialResult) => rest;
 
 describe('runTrial', () => {
   let trials: Awaited<ReturnType<typeof smallTrials>>;
@@ -22,7 +21,7 @@ describe('runTrial', () => {
   it('trains, scores what was held out, and measures the gradient before and after', async () => {
     const { artifacts, taskOf } = trials;
     const steps: number[] = [];
-    const task = await taskOf({ steps: 300 });
+    const task = await taskOf({ steps: 300, gradient: 'both' });
     const result = await runTrial(task, artifacts, { runtime, onProgress: ({ step }) => steps.push(step) });
     expect(result).toMatchObject({ id: task.id, plan: 'baseline', seed: 0, steps: 300, status: 'done' });
     expect(steps).toEqual(Array.from({ length: 300 }, (_, i) => i + 1));
@@ -39,6 +38,9 @@ describe('runTrial', () => {
     // Two tanh layers at Glorot's scale: near none.
     expect(Math.abs(decades!.before)).toBeLessThan(1);
     expect(decades!.after).not.toBe(decades!.before);
+    expect(result.secondsPerStep! * 300).toBeLessThan(result.seconds);
+    const short = await runTrial(await taskOf({ steps: 5 }), artifacts, { runtime });
+    expect(short.decades).toEqual({ before: decades!.before });
   });
 
   it('gives the same bits for the same task, and others for another seed', async () => {
@@ -158,7 +160,7 @@ describe('tasks and results on their way', () => {
       steps: 2,
       status: 'fault',
       training: [{ step: 1, loss: Number.NaN }],
-      heldOut: { loss: Number.POSITIVE_INFINITY, accuracy: 0.1 + 0.2 },
+      heldOut: { loss: Number.POSITIVE_INFINITY, accuracy: 0.1 + 0.2, rows: 40 },
       heldOutLosses: [Number.NEGATIVE_INFINITY, 5e-324],
       decades: { before: -5.9, after: -0.1 },
       fault: { kind: 'divergence', step: 1, message: 'the loss is NaN' },

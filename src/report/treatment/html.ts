@@ -90,7 +90,7 @@ function plansSection(treatment: Treatment): Markup {
   return section({
     id: 'plans',
     title: 'What was tried',
-    lead: 'Predicted and measured are decades (powers of ten) of gradient between output and first layer, before training. Against the baseline: the mean difference of loss on the same rows with the same seeds, and its 95 % interval; below zero is better.',
+    lead: 'Predicted and measured are decades (powers of ten) of gradient between output and first layer before training, trained is the same after it. Behind an accuracy stands where it may lie, for so many rows held out (95 %, in percent). Against the baseline: the mean difference of loss on the same rows with the same seeds, and its 95 % interval; below zero is better.',
     body: html`${rows.length > 0 && html`<div class="plans">${table({ columns: [{ title: 'plan' }, ...columns], rows: cells })}</div>`}${numbers(`${counted(dropped.length, 'other plan')}`, { columns: [{ title: 'plan' }, { title: 'what became of it' }], rows: dropped.map(({ plan, reason }) => [name(plan), reason]) }, rows.length === 0)}`,
   });
 }

@@ -94,7 +94,7 @@ function drawPlans(page: Page, treatment: Treatment): void {
   } else drawTable(page, { columns: ['plan', ...titles], rows: cells });
   page.gap();
   page.text(
-    'predicted, measured: decades of gradient between output and first layer, before training; ' +
+    'predicted, measured, trained: decades of gradient between output and first layer, before and after training; ' +
       'against baseline: mean difference of loss with its 95 % interval',
     page.paint.dim,
   );

@@ -41,7 +41,9 @@ export interface PlanRow {
   readonly predicted: number | undefined;
   readonly measured: number | undefined;
   readonly loss: number;
+  readonly trained: number | undefined;
   readonly accuracy: number | undefined;
+  readonly accuracyInterval: Interval | undefined;
   readonly interval: Interval | undefined;
   readonly seeds: number;
   readonly faults: number;
@@ -52,18 +54,20 @@ export interface PlanRow {
 /** The plans of the last round, best first, the baseline among them. */
 export function planRows({ ranking, plans, results, parameters }: Treatment): PlanRow[] {
   return (ranking?.judgements ?? []).map((judgement) => {
-    const { plan, heldOutLoss, accuracy, againstBaseline, seeds, faults, decades } = judgement;
+    const { plan, heldOutLoss, accuracy, accuracyInterval, againstBaseline, seeds, faults } = judgement;
     const proposed = plans.find(({ id }) => id === plan);
-    const paces = results.filter((one) => one.plan === plan && one.steps > 0).map((one) => one.seconds / one.steps);
+    const paces = results.flatMap((one) => (one.plan === plan ? (one.secondsPerStep ?? []) : []));
     return {
       plan,
       changes: proposed?.changes,
       isBaseline: plan === BASELINE,
       isWinner: plan === ranking?.winner,
       predicted: proposed?.predictedDecades,
-      measured: decades,
+      measured: judgement.decades,
+      trained: judgement.decadesAfter,
       loss: heldOutLoss,
       accuracy,
+      accuracyInterval,
       interval: againstBaseline,
       seeds,
       faults,
@@ -298,6 +302,13 @@ export function showPart(fraction: number): string {
   return Number.isFinite(fraction) ? `${(100 * fraction).toFixed(1)} %` : showNumber(fraction);
 }
 
+/** ` [91, 96]`, in percent. */
+function showRange(interval: Interval | undefined): string {
+  if (!interval) return '';
+  const [low, high] = [interval.low, interval.high].map((x) => Number((100 * x).toPrecision(2)));
+  return ` [${low}, ${high}]`;
+}
+
 export function showPace(seconds: number): string {
   return `${showNumber(Number((1000 * seconds).toPrecision(2)))} ms`;
 }
@@ -316,9 +327,10 @@ export function planCells(row: PlanRow): Cell[] {
   return [
     broken === '' ? { value: row.loss, as: 'number' } : showNumber(row.loss) + broken,
     row.interval ? showInterval(row.interval) : '–',
-    optional(row.accuracy, showPart),
+    row.accuracy === undefined ? '–' : showPart(row.accuracy) + showRange(row.accuracyInterval),
     optional(row.predicted, decades),
     optional(row.measured, decades),
+    optional(row.trained, decades),
     row.changes === undefined ? '–' : changeWords[row.changes],
     { value: row.seeds, as: 'number' },
     optional(row.parameters, showCount),
@@ -338,12 +350,13 @@ export function planColumns(treatment: Treatment): {
       'accuracy',
       'predicted',
       'measured',
+      'trained',
       'changes',
       'seeds',
       'parameters',
       'a step',
     ],
-    numeric: [0, 2, 3, 4, 6, 7, 8],
+    numeric: [0, 3, 4, 5, 7, 8, 9],
   };
 }
 

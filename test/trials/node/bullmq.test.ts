@@ -10,7 +10,7 @@ import { startWorker } from '../../../src/trials/node/bullmq-worker.ts';
 import type { Artifacts, Executor, TrialResult, TrialTask } from '../../../src/trials/trial.ts';
 import { runTrial } from '../../../src/verbs/run-trial.ts';
 import { plainEnvironment, program, runCli } from '../../cli/run-cli.ts';
-import { smallTrials, version } from '../tasks.ts';
+import { smallTrials, version, withoutSeconds } from '../tasks.ts';
 import { freePort, RedisServer, serverProgram } from './redis-server.ts';
 
 const withServer = describe.skipIf(serverProgram === undefined);
@@ -42,8 +42,6 @@ class WorkerProcess {
     return this.ended;
   }
 }
-
-const withoutSeconds = ({ seconds: _, ...rest }: TrialResult) => rest;
 
 /** What running here gives, by task. */
 async function locally(tasks: readonly TrialTask[], artifacts: Artifacts) {

@@ -22,7 +22,7 @@ const resultOf = (n: number, more: Partial<TrialResult> = {}): TrialResult => ({
   steps: 100,
   status: 'done',
   training: [{ step: 100, loss: n / 3 }],
-  heldOut: { loss: n / 7 },
+  heldOut: { loss: n / 7, rows: 40 },
   seconds: 0.5,
   ...more,
 });

@@ -8,7 +8,7 @@ import { physicalCores } from '../../../src/trials/node/cores.ts';
 import { localExecutor } from '../../../src/trials/node/worker-threads.ts';
 import type { TrialResult } from '../../../src/trials/trial.ts';
 import { runTrial } from '../../../src/verbs/run-trial.ts';
-import { entry, smallTrials } from '../tasks.ts';
+import { entry, smallTrials, withoutSeconds } from '../tasks.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'gradient-doctor-workers-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -33,7 +33,6 @@ const scripted = (name: string, body: string) => {
   );
   return { entry: pathToFileURL(path), log: () => readFileSync(log, 'utf8').trim().split('\n') };
 };
-const withoutSeconds = ({ seconds: _, ...rest }: TrialResult) => rest;
 async function collect(results: AsyncIterable<TrialResult>): Promise<TrialResult[]> {
   const list: TrialResult[] = [];
   for await (const result of results) list.push(result);
