@@ -115,6 +115,20 @@ describe('gradient-doctor treat', () => {
     expect(again.stdout.replace(/\s+/g, ' ')).toContain('line 3 of trials.jsonl does not match its checksum');
     expect(trialsIn('run')).toHaveLength(4);
   });
+
+  it('takes the queue from the environment, and local workers over it', async () => {
+    const call = ['sick.yaml', ...circles.slice(0, 4), '--threads', '1', ...quick, '--format', 'json', '--out', 'env'];
+    const env = { GRADIENT_DOCTOR_QUEUE: 'redis://:s3cret@127.0.0.1:1' };
+    const refused = await runCli(['treat', ...call], env, folder);
+    expect(refused.stderr).toMatch(/\n?gradient-doctor: redis:\/\/127\.0\.0\.1:1: the queue cannot be reached: /);
+    expect({ ...refused, stderr: '' }).toMatchObject({ code: 2, stdout: '' });
+    expect(refused.stderr).not.toContain('s3cret');
+    const local = await runCli(['treat', ...call, '--workers', '1', '--force'], env, folder);
+    expect(local.code).toBe(0);
+    expect(JSON.parse(local.stdout).trials).toMatchObject({ done: 4 });
+    const empty = await runCli(['treat', ...call, '--force', '--steps', '5'], { GRADIENT_DOCTOR_QUEUE: '' }, folder);
+    expect(empty.code).toBe(0);
+  });
 });
 
 describe('a run that is stopped', () => {

@@ -40,7 +40,17 @@ describe('gradient-doctor', () => {
     expect(await runCli(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
-  it('shows every option of diagnose in 80 columns', async () => {
+  it.each(['diagnose', 'compare', 'theory', 'train', 'treat', 'differentiate', 'explain', 'worker'])(
+    'shows the help of %s in 80 columns',
+    async (command) => {
+      const { code, stdout } = await runCli([command, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`Usage: gradient-doctor ${command}`);
+      expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    },
+  );
+
+  it('shows every option of diagnose', async () => {
     const { code, stdout } = await runCli(['help', 'diagnose']);
     expect(code).toBe(0);
     for (const option of ['--input', '--target', '--data', '--loss', '--model-output', '--batch', '--seed']) {
@@ -49,16 +59,14 @@ describe('gradient-doctor', () => {
     for (const option of ['--optimizer', '--lr', '--format', '--output', '--check', '--all-layers', '--threads']) {
       expect(stdout).toContain(option);
     }
-    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
-  it('shows every option of train in 80 columns', async () => {
+  it('shows every option of train', async () => {
     const { code, stdout } = await runCli(['help', 'train']);
     expect(code).toBe(0);
     for (const option of ['--epochs', '--steps', '--validation', '--schedule', '--clip-norm', '--resume', '--force']) {
       expect(stdout).toContain(option);
     }
-    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
   it('shows its help and exits with 2 when nothing is asked', async () => {

@@ -35,10 +35,14 @@ back as "<name>:next", to be fed as "<name>" to the next run; a second file give
 const examples = `
 Examples:
   gradient-doctor differentiate model.onnx --batch 32 --output gradient.onnx
-  gradient-doctor differentiate model.onnx --batch 32 --optimizer adam --lr 1e-3 --output step.onnx
-  gradient-doctor differentiate model.onnx --wrt inputs          saliency, adversarial examples
-  gradient-doctor differentiate model.onnx --wrt conv1.weight /layer4/Relu_output_0
-  gradient-doctor differentiate model.onnx --shape tokens=8,128  where more than the batch is open`;
+  gradient-doctor differentiate model.onnx --batch 32 --optimizer adam \\
+      --lr 1e-3 --output step.onnx
+  gradient-doctor differentiate model.onnx --wrt inputs
+  gradient-doctor differentiate model.onnx --wrt conv1.weight /relu/Relu_out
+  gradient-doctor differentiate model.onnx --shape tokens=8,128
+
+With --wrt inputs: saliency, adversarial examples. --shape where more than the
+batch is open.`;
 
 /** Declares `differentiate <model>`. */
 export function configure(command: Command): void {

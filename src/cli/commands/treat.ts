@@ -6,6 +6,7 @@ import { dataSetsHelp } from '../data-sets-help.ts';
 import { declareSubject, declareThreads, type MeasureOptions } from '../measure-options.ts';
 import { fractionNumber, oneOf, wholeNumber } from '../options.ts';
 import type { OutputOptions } from '../output.ts';
+import { queueOption } from '../queue-option.ts';
 
 export const formats = ['text', 'json', 'markdown', 'html'] as const;
 export type Format = (typeof formats)[number];
@@ -89,8 +90,12 @@ export function configure(command: Command): void {
     .option('--anyway', 'try remedies although nothing is found wrong')
     .option('--out <folder>', 'keep the trials, the reports and the redesigned network in a folder')
     .option('--resume', 'go on with the trials in that folder, with its own options where none are given')
-    .option('--queue <url>', 'run the trials on the workers of a Redis or Valkey server (gradient-doctor worker)')
-    .option('--workers <n>', 'worker threads (default: the physical cores)', wholeNumber('--workers', 1, 1024))
+    .addOption(queueOption('run the trials on the workers of a Redis or Valkey server (gradient-doctor worker)'))
+    .option(
+      '--workers <n>',
+      'worker threads of this machine, whatever the environment says (default: the physical cores)',
+      wholeNumber('--workers', 1, 1024),
+    )
     .option(
       '--framework <name>',
       `whose code the change is shown in: ${frameworks.join(', ')}, all`,
@@ -103,14 +108,21 @@ export function configure(command: Command): void {
   declareThreads(command)
     .option('--verbose', 'on failure, show the stack for a bug report')
     .addHelpText('after', examples)
-    .action(async (model: string, options: RunOptions & CallOptions) => {
+    .action(async (model: string, all: RunOptions & CallOptions) => {
       const { treatFile } = await import('../treat-file.ts');
+      const options = withQueue(all, command.getOptionValueSource('queue'));
       const given = Object.fromEntries(
         Object.entries(options).filter(([name]) => command.getOptionValueSource(name) !== 'default'),
       );
       const treatment = await treatFile(model, options, given);
       if (options.check && treatment && !isGood(treatment)) process.exitCode ??= 1;
     });
+}
+
+/** The environment's queue is for calls that say nothing else: `--workers` are threads of this machine. */
+function withQueue<T extends CallOptions>(options: T, source: string | undefined): T {
+  const unused = source === 'env' && (options.queue === '' || options.workers !== undefined);
+  return unused ? { ...options, queue: undefined } : options;
 }
 
 /** Whether a pipeline may go on: nothing was wrong, or it was improved. */

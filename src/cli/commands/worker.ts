@@ -1,5 +1,6 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { wholeNumber } from '../options.ts';
+import { QUEUE_VARIABLE, queueOption } from '../queue-option.ts';
 import { readVersion } from '../version.ts';
 
 interface Options {
@@ -14,27 +15,24 @@ const description =
 
 const examples = `
 Models and data come over the server, by content hash: a worker needs no files.
-Only trials of its own version are taken. With one thread per trial (--threads 1)
-results are those of a local run. Ctrl-C ends the trials it has and leaves; once
-more, and other workers take them.
+Only trials of its own version are taken. With one thread per trial, the
+default, results are those of a local run. Ctrl-C ends the trials it has and
+leaves; once more, and other workers take them.
 
-The password of the server may stand in the environment instead:
-  GRADIENT_DOCTOR_QUEUE=redis://:PASSWORD@HOST:6379 gradient-doctor worker
+The address, with its password, may stand in the environment instead:
+  ${QUEUE_VARIABLE}=redis://:PASSWORD@HOST:6379 gradient-doctor worker
 
 Example:
   gradient-doctor worker --queue redis://queue.example:6379 --concurrency 4
 
-Exit code: 0 stopped, 2 the server is not reached or unusable, 130 stopped at once.`;
+Exit code: 0 stopped, 2 the server is not reached or unusable, 130 stopped at
+once.`;
 
 /** Declares `worker`. */
 export function configure(command: Command): void {
   command
     .description(description)
-    .addOption(
-      new Option('--queue <url>', 'redis://[:PASSWORD@]HOST[:PORT][/DATABASE], rediss:// for TLS')
-        .env('GRADIENT_DOCTOR_QUEUE')
-        .makeOptionMandatory(),
-    )
+    .addOption(queueOption('redis://[:PASSWORD@]HOST[:PORT][/DATABASE], rediss:// for TLS').makeOptionMandatory())
     .option(
       '--concurrency <n>',
       'trials at the same time (default: the physical cores)',
