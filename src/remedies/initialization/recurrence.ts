@@ -1,11 +1,12 @@
 import type { Model, Node } from '../../graph/graph.ts';
-import { filledTensor, toFloat64 } from '../../graph/tensor.ts';
+import { filledTensor } from '../../graph/tensor.ts';
 import { orthogonalMatrix } from '../../random/orthogonal.ts';
 import { createRandom } from '../../random/random.ts';
 import { findingNaming, findingOf } from '../evidence.ts';
+import { gateBias, predictSteps, type Step, sigmoid, slopeOf, squareGain } from '../recurrent/decades.ts';
 import { type Design, type Patient, type Remedy, RemedyError } from '../remedy.ts';
 import { GraphEditor } from '../rewrite/editor.ts';
-import { type StoredElements, traceElements, writeElements } from '../rewrite/stored-elements.ts';
+import { type StoredElements, traceElements, valuesOf, writeElements } from '../rewrite/stored-elements.ts';
 import { type PatchedRecurrence, patchForgetGate, patchIdentity, patchOrthogonal } from './recurrence-patch.ts';
 
 /** The layers with a recurrence of their own, and how many gates each has. */
@@ -46,7 +47,10 @@ export const useOrthogonalRecurrence: Remedy = {
       writeElements(initializers, R, (index) => matrices[Math.floor(index / size)]![index % size]);
     });
   },
-  predict: () => undefined,
+  predict: (patient) =>
+    predictSteps(patient, writable(patient.design.model, /^(RNN|GRU|LSTM)$/, 2), (node) =>
+      stepOf(patient, node, { gain: 1 }),
+    ),
   patch: (patient) => patchOrthogonal(recurrencesOf(patient, /^(RNN|GRU|LSTM)$/)),
 };
 
@@ -84,7 +88,11 @@ export const useIdentityRecurrence: Remedy = {
     );
     return { ...named, model: { ...named.model, graph: { ...graph, nodes } } };
   },
-  predict: () => undefined,
+  predict: (patient) =>
+    predictSteps(patient, writable(patient.design.model, /^RNN$/, 2), (node) => ({
+      hoards: true,
+      weights: squareGain(patient, node, 1, 0, 1),
+    })),
   patch: (patient) => patchIdentity(recurrencesOf(patient, /^RNN$/)),
 };
 
@@ -127,9 +135,33 @@ export const openForgetGate: Remedy = {
     }
     return { ...design, model: editor.done() };
   },
-  predict: () => undefined,
+  predict: (patient) =>
+    predictSteps(patient, lstmsOf(patient.design.model), (node) => stepOf(patient, node, { forget: 1 })),
   patch: (patient) => patchForgetGate(recurrencesOf(patient, /^LSTM$/)),
 };
+
+/**
+ * A layer's step with its gates as their stored biases leave them: i, o, f of an LSTM, whose state is c, z and r of a GRU,
+ * the measured slope of an RNN's function. Recurrent weights beyond a gain of 1 saturate what reads them: 1 is all they do.
+ */
+function stepOf(patient: Patient, node: Node, { gain, forget }: { gain?: number; forget?: number }): Step {
+  const count = gates[node.op]!;
+  // The gate that takes the state in stands last: c of i, o, f, c, and h of z, r, h.
+  const state = count - 1;
+  const weights = squareGain(patient, node, 1, state, count);
+  const mixing = gain ?? Math.min(1, Math.sqrt(squareGain(patient, node, 2, state, count)));
+  const gate = (index: number) => sigmoid(gateBias(patient, node, index, count));
+  switch (node.op) {
+    case 'LSTM': {
+      const enter = gate(0) * gate(1);
+      return { keep: sigmoid(forget ?? gateBias(patient, node, FORGET, count)), mix: enter * mixing, enter, weights };
+    }
+    case 'GRU':
+      return { keep: gate(0), mix: (1 - gate(0)) * gate(1) * mixing, enter: 1 - gate(0), weights };
+    default:
+      return { keep: 0, mix: slopeOf(node, patient) * mixing, enter: slopeOf(node, patient), weights };
+  }
+}
 
 /** ONNX orders an LSTM's gates i, o, f, c. */
 const FORGET = 2;
@@ -151,7 +183,7 @@ function forgetBias(model: Model, node: Node): number {
   const B = biasesAt(model, node);
   if (!B) return 0;
   const hidden = hiddenOf(node);
-  const values = valuesOf(model, B);
+  const values = valuesOf(model.graph, B);
   const gate = (index: number) => Math.floor((index % (8 * hidden)) / hidden);
   const sum = values.reduce((total, x, i) => (gate(i) === FORGET || gate(i) === 4 + FORGET ? total + x : total), 0);
   return sum / (hidden * directionsOf(node).length);
@@ -167,11 +199,6 @@ function writable({ graph }: Model, op: RegExp, input: number): Node[] {
 
 function biasesAt({ graph }: Model, node: Node): StoredElements | undefined {
   return node.inputs[3] ? traceElements(graph, node.inputs[3]) : undefined;
-}
-
-function valuesOf({ graph }: Model, { names, source, place }: StoredElements): Float64Array {
-  const tensors = names.map((name) => toFloat64(graph.initializers.get(name)!));
-  return Float64Array.from(source, (which, i) => tensors[which]![place[i]!]!);
 }
 
 function rewrite(
@@ -197,7 +224,7 @@ const TOLERANCE = 1e-3;
 /** Whether R Rᵀ = 1 for every gate. */
 function isOrthogonal(model: Model, node: Node): boolean {
   const R = traceElements(model.graph, node.inputs[2]!)!;
-  const values = valuesOf(model, R);
+  const values = valuesOf(model.graph, R);
   const hidden = R.dims[2]!;
   for (let from = 0; from < values.length; from += hidden * hidden) {
     for (let i = 0; i < hidden; i++) {
@@ -218,7 +245,7 @@ function isIdentity(model: Model, node: Node): boolean {
   const functions = node.attributes.activations as string[] | undefined;
   return (
     functions?.every((name) => name === 'Relu') === true &&
-    valuesOf(model, R).every((x, index) => Math.abs(x - (isOne(index) ? 1 : 0)) < TOLERANCE)
+    valuesOf(model.graph, R).every((x, index) => Math.abs(x - (isOne(index) ? 1 : 0)) < TOLERANCE)
   );
 }
 

@@ -1,9 +1,10 @@
-import { decadesWithout, findingNaming, findingOf } from '../evidence.ts';
+import { findingNaming, findingOf } from '../evidence.ts';
 import { type Patient, type Remedy, RemedyError } from '../remedy.ts';
 import { some } from '../structure/words.ts';
+import { predictSteps, type Step, sigmoid } from './decades.ts';
 import { patchGates } from './patch.ts';
 import { useGates } from './rewrite.ts';
-import { recurrentSites } from './sites.ts';
+import { type RecurrentSite, recurrentSites } from './sites.ts';
 
 const recurrences = ['use-orthogonal-recurrence', 'use-identity-recurrence'];
 
@@ -60,9 +61,24 @@ export const recurrentRemedies: readonly Remedy[] = kinds.map(({ id, op, times, 
     }
     return { ...design, model: useGates(design.model, op, patient.seed) };
   },
-  predict: (patient) => decadesWithout(patient, 'recurrence'),
+  predict(patient) {
+    const sites = new Map(recurrentSites(patient.design.model).map((site) => [site.node, site]));
+    return predictSteps(patient, [...sites.keys()], (node) => firstStep(op, sites.get(node)!));
+  },
   patch: ({ design: { model } }) => patchGates(model, recurrentSites(model), op),
 }));
+
+/**
+ * The step of a layer as it is drawn: gates at σ of their biases, 1 for an LSTM's forget gate and 0 for all others;
+ * orthogonal R; W Glorot, whose variance 2 / (F + H) makes ‖W‖²_F / H = 2 F / (F + H).
+ */
+function firstStep(op: Kind['op'], { features, hidden }: RecurrentSite): Step {
+  const weights = (2 * features) / (features + hidden);
+  const half = sigmoid(0);
+  return op === 'LSTM'
+    ? { keep: sigmoid(1), mix: half * half, enter: half * half, weights }
+    : { keep: half, mix: half * half, enter: half, weights };
+}
 
 /** What a recurrence without gates does through time, or a loss that stands still because of it. */
 function findingFor(patient: Patient) {

@@ -19,6 +19,12 @@ export function traceElements(graph: Graph, value: string): StoredElements | und
   return new Tracer(graph).trace(value, 0);
 }
 
+/** A value's elements, row-major. */
+export function valuesOf({ initializers }: Graph, { names, source, place }: StoredElements): Float64Array {
+  const tensors = names.map((name) => toFloat64(initializers.get(name)!));
+  return Float64Array.from(source, (which, i) => tensors[which]![place[i]!]!);
+}
+
 /** The graph's tensors with the elements of a value changed; `next` receives the element's place in the value. */
 export function writeElements(
   initializers: Map<string, Tensor>,
