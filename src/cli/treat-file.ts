@@ -78,6 +78,7 @@ export async function treatFile(path: string, call: Options, given: Partial<Opti
       command: commandOf(['treat', path], options, words),
       signal: interrupt.signal,
       onProgress: (message) => progress.say(message),
+      onTrialProgress: (trial) => progress.run(trial),
       onNotice: (text) => progress.note(text),
     });
     for await (const event of events) {

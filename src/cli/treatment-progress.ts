@@ -1,7 +1,9 @@
 import { counted, showNumber } from '../report/numbers.ts';
 import { clean } from '../report/text.ts';
 import { showSeconds } from '../report/treatment/words.ts';
-import type { TreatEvent } from '../verbs/treat.ts';
+import type { TreatEvent, TreatOptions } from '../verbs/treat.ts';
+
+type TrialProgress = Parameters<NonNullable<TreatOptions['onTrialProgress']>>[0];
 
 const TERMINAL_MS = 500;
 const LOG_MS = 10_000;
@@ -21,6 +23,8 @@ export class TreatmentProgress {
   private of = 0;
   private known = 0;
   private last = '';
+  /** The trial that was heard of last, of those that run. */
+  private running: TrialProgress | undefined;
   /** When all rounds will be done, by the pace so far. */
   private end: number | undefined;
   private readonly resumed: boolean;
@@ -54,9 +58,11 @@ export class TreatmentProgress {
         this.note(
           `${this.round}: ${counted(event.trials, 'trial')} of ${counted(event.steps, 'step')}, ${counted(event.plans.length, 'plan')} and the baseline`,
         );
+        if (event.secondsLeft !== undefined) this.end = Date.now() + 1000 * event.secondsLeft;
         break;
       case 'trial': {
         const { result, done, of, secondsLeft, known } = event;
+        if (this.running?.id === result.id) this.running = undefined;
         this.done = done;
         this.of = of;
         this.end = Date.now() + 1000 * secondsLeft;
@@ -70,6 +76,11 @@ export class TreatmentProgress {
         if (this.resumed) this.note(`${counted(this.known, 'trial')} of ${this.done} known from before`);
         break;
     }
+  }
+
+  /** How far a trial is. */
+  run(progress: TrialProgress): void {
+    this.running = progress;
   }
 
   /** A line of its own. */
@@ -102,9 +113,12 @@ export class TreatmentProgress {
     this.onLine = true;
   }
 
-  private line(now: number): string {
+  private line(time: number): string {
     if (this.round === '') return this.message;
-    const left = this.end === undefined ? '' : `, about ${showSeconds(Math.max(0, (this.end - now) / 1000))} left`;
-    return `${this.round}: ${this.done} of ${counted(this.of, 'trial')}${left}${this.last === '' ? '' : `; ${this.last}`}`;
+    const left = this.end === undefined ? '' : `, about ${showSeconds(Math.max(0, (this.end - time) / 1000))} left`;
+    const { running } = this;
+    const current = running ? `; ${running.plan}: step ${running.step} of ${running.of}` : '';
+    const last = current === '' && this.last !== '' ? `; ${this.last}` : '';
+    return `${this.round}: ${this.done} of ${counted(this.of, 'trial')}${left}${current}${last}`;
   }
 }

@@ -75,6 +75,8 @@ export interface Executor {
   readonly name: string;
   /** How many run at the same time, as far as it is known. */
   readonly parallel: number;
+  /** Starts what takes time to start, where there is something: trials will follow. */
+  start?(): void;
   run(
     tasks: readonly TrialTask[],
     artifacts: Artifacts,

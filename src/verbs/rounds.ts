@@ -182,7 +182,16 @@ export async function* runRounds(
       total = done + trialsOf(coming, left.length);
       const plans = left.map(idOf);
       const of = round + coming.length;
-      yield { kind: 'round', round: round + 1, of, plans, steps: rung.steps, trials: tasks.length, rungs: coming };
+      yield {
+        kind: 'round',
+        round: round + 1,
+        of,
+        plans,
+        steps: rung.steps,
+        trials: tasks.length,
+        ...(Number.isFinite(seconds) && { secondsLeft: Math.min(seconds / executor.parallel, limit - elapsed()) }),
+        rungs: coming,
+      };
       for (const { id } of tasks) asked.add(id);
       yield* run(tasks);
       const own = tasks.flatMap(({ id }) => found.get(id) ?? []);

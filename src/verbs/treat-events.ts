@@ -17,6 +17,8 @@ export type TreatEvent =
       readonly plans: readonly string[];
       readonly steps: number;
       readonly trials: number;
+      /** Until all rounds are done; undefined where no step was timed yet. */
+      readonly secondsLeft?: number;
       /** This round's, then those of the rounds to come: kept, they let a run that is broken off go on as it was. */
       readonly rungs: readonly Rung[];
     }

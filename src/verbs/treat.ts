@@ -111,6 +111,7 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
     yield finish('healthy', `${still}: no change is recommended, and none was tried`);
     return;
   }
+  if (data) executor?.start?.();
   const proposed = asked ?? proposePlans(patient, remedies, options.mostPlans);
   const carried = await measuring.carryOutAll(proposed, patient, known);
   const skipped = carried.filter((result): result is SkippedPlan => !isCandidate(result));

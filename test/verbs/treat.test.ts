@@ -108,7 +108,14 @@ describe('treat', () => {
     });
     const steps = 150;
     const training = { optimizer: { name: 'adam' }, learningRate: 0.01, steps, seeds: 2 };
-    const [treatment] = await follow(sigmoids, { ...training, executor: run, budget: { trials: 10 } });
+    const heard = new Set<string>();
+    const [treatment] = await follow(sigmoids, {
+      ...training,
+      executor: run,
+      budget: { trials: 10 },
+      onTrialProgress: ({ plan, step, of }) => heard.add(`${plan} ${step} of ${of}`),
+    });
+    for (const plan of ['baseline', 'own-relu']) expect(heard).toContain(`${plan} 75 of ${steps}`);
     expect(treatment.outcome).toBe('improved');
     expect(treatment.winner?.plan.id).toBe('own-relu');
     expect(treatment.patches).toEqual([{ remedy: 'own-relu', title: 'own-relu', patch: relu.patch({} as never) }]);

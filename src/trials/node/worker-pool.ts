@@ -86,6 +86,16 @@ export class WorkerPool {
     });
   };
 
+  /** Starts the workers before the first trial is there. */
+  start(): void {
+    if (this.#closed) return;
+    for (const slot of this.#slots) {
+      if (slot.worker) continue;
+      slot.worker = this.#start(slot);
+      slot.worker.unref();
+    }
+  }
+
   /** Ends what runs, within the step it is at, and the workers. */
   async close(): Promise<void> {
     this.#closed = true;

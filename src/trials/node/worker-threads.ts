@@ -30,6 +30,7 @@ export function localExecutor({ entry, workers = physicalCores(), threads = 1 }:
   return {
     name: `${workers} worker ${workers === 1 ? 'thread' : 'threads'}`,
     parallel: workers,
+    start: () => pool.start(),
     run: (tasks, artifacts, options = {}) => runAll(pool, tasks, artifacts, options),
     close: () => pool.close(),
   };
