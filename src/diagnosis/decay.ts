@@ -16,6 +16,19 @@ export function effectiveDecades(byKind: Partial<Record<FactorKind, number>>): n
   return sum;
 }
 
+/**
+ * Decades that a normalization right behind the first layer adds to the gradient of that layer's output a, or takes:
+ * of a / σ it is 1 / σ times as large. They say nothing of depth: weights c times as large, or inputs, change no output
+ * of the network, and only this figure. What such weights learn from is set by their own norm (Arora, Li & Lyu 2019).
+ */
+export function scaleFreeDecades(profile: FlowProfile, attribution: Attribution): number {
+  const [edge, another] = profile.edges.filter(({ value, inner }) => value === attribution.from && !inner);
+  if (!edge || another || edge.kind !== 'normalization') return 0;
+  const result = profile.values.find(({ name }) => edge.outputs.includes(name));
+  const decades = edge.log10L2 - (result?.gradient.log10L2 ?? Number.NaN);
+  return Number.isFinite(decades) ? decades : 0;
+}
+
 /** Layers by their effective decades in one direction, the strongest first. */
 export function strongestLayers(attribution: Attribution, sign: 1 | -1): { layer: LayerShare; decades: number }[] {
   return attribution.byLayer

@@ -4,7 +4,7 @@ import type { FlowProfile } from '../flow/profile.ts';
 import { saturating } from '../flow/units.ts';
 import { type Change, predictChange } from '../theory/predict.ts';
 import type { Theory } from '../theory/theory.ts';
-import { effectiveDecades } from './decay.ts';
+import { effectiveDecades, scaleFreeDecades } from './decay.ts';
 import type { Cause, Relief, RemedyHint } from './finding.ts';
 import { hints, type RemedyId } from './remedy-hints.ts';
 
@@ -129,7 +129,8 @@ export function reliefOf(
   theory: Theory | undefined,
 ): Relief | undefined {
   const [main] = causes;
-  const measured = effectiveDecades(attribution.byKind);
+  const aside = scaleFreeDecades(profile, attribution);
+  const measured = effectiveDecades(attribution.byKind) - aside;
   if (!main || !Number.isFinite(measured)) return undefined;
   const setting: Setting = {
     activation: commonActivation(profile),
@@ -143,8 +144,8 @@ export function reliefOf(
       const parts = Object.entries(attribution.byKind).filter(([kind]) => candidate.removes.has(kind as FactorKind));
       const left = measured - parts.reduce((sum, [, decades]) => sum + decades, 0);
       const known = foreseen !== undefined && Number.isFinite(foreseen);
-      // Theory counts pooling, which moves no weight's gradient and is not among the measured decades.
-      return { candidate, predicted: known ? foreseen - (attribution.byKind.pooling ?? 0) : left, known };
+      // Theory counts pooling and a first normalization, which starve or flood no weight: the measured decades do not.
+      return { candidate, predicted: known ? foreseen - (attribution.byKind.pooling ?? 0) - aside : left, known };
     })
     .sort((a, b) => Math.abs(a.predicted) - Math.abs(b.predicted));
   const held = ranked.filter(

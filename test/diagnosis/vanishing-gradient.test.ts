@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { effectiveDecades } from '../../src/diagnosis/decay.ts';
 import type { Tensor } from '../../src/graph/tensor.ts';
 import { tensorOf } from '../../src/graph/tensor.ts';
+import { buildSpec } from '../../src/readers/spec/index.ts';
 import { examine, findingsOf } from '../helpers/examine.ts';
 import { mlp } from '../helpers/networks.ts';
+import { normals, seeded } from '../helpers/random.ts';
 
 describe('vanishing-gradient', () => {
   it.each([
@@ -52,6 +55,24 @@ describe('vanishing-gradient', () => {
     const { diagnosis } = await examine(model);
     expect(diagnosis.findings).toMatchObject([{ rule: 'vanishing-gradient', severity: 'info', where: ['out'] }]);
     expect(diagnosis.verdict).toBe('healthy');
+  });
+
+  it('is silent where normalization divides by inputs in the tens of thousands: their scale changes nothing', async () => {
+    const normalized = [{ dense: { units: 64 } }, 'batch-norm', 'relu'];
+    const model = buildSpec({
+      input: 100,
+      layers: [{ repeat: { times: 5, layers: normalized } }, { dense: { units: 10 } }],
+      init: 'he-normal',
+      loss: 'cross-entropy',
+    });
+    const inputs = tensorOf(
+      'float32',
+      [32, 100],
+      normals(seeded(3), 3200).map((x) => 5e4 * x),
+    );
+    const { diagnosis } = await examine(model, inputs);
+    expect(effectiveDecades(diagnosis.attribution!.byKind)).toBeLessThan(-3);
+    expect(diagnosis.findings.filter(({ rule }) => rule === 'vanishing-gradient')).toEqual([]);
   });
 
   it('is an error when zero weights leave no way to open', async () => {

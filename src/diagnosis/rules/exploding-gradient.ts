@@ -1,5 +1,5 @@
 import { causesOf, forwardDecades } from '../causes.ts';
-import { depthOf, effectiveDecades, powerOfTen, strongestLayers } from '../decay.ts';
+import { depthOf, effectiveDecades, powerOfTen, scaleFreeDecades, strongestLayers } from '../decay.ts';
 import { type Case, causeNames, type DiagnosisRule, type Finding } from '../finding.ts';
 import { reliefFirst, reliefOf } from '../relief.ts';
 import { hints } from '../remedy-hints.ts';
@@ -22,7 +22,7 @@ export const explodingGradient: DiagnosisRule = {
       'Where the factors of the chain rule are above 1 on average their product grows exponentially with depth: the first layers take steps out of all proportion, and a learning rate small enough for them is too small for the others.',
     formula: 'D = log10 |dL/da_1| - log10 |dL/da_n| = sum over l of log10 (|dL/da_l| / |dL/da_(l+1)|)',
     symbols: {
-      D: 'decades between the first layer and the output, without pooling, dropout and the loss',
+      D: 'decades between the first layer and the output, without pooling, dropout and the loss, and without a normalization right behind the first layer: it makes the scale of that layer arbitrary',
       a_l: 'output of layer l; a_n is what the loss reads',
       L: 'the loss',
     },
@@ -49,11 +49,13 @@ export const explodingGradient: DiagnosisRule = {
     references: [
       'Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks',
       'Yang et al. 2019, A Mean Field Theory of Batch Normalization',
+      'Arora, Li & Lyu 2019, Theoretical Analysis of Auto Rate-Tuning by Batch Normalization',
     ],
   },
   check({ profile, attribution, theory }: Case): Finding[] {
     if (!attribution || !Number.isFinite(attribution.totalDecades)) return [];
-    const decades = effectiveDecades(attribution.byKind);
+    const aside = scaleFreeDecades(profile, attribution);
+    const decades = effectiveDecades(attribution.byKind) - aside;
     if (decades < WARNING_DECADES) return [];
     const causes = causesOf(profile, attribution, 1);
     const worst = strongestLayers(attribution, 1);
@@ -69,13 +71,14 @@ export const explodingGradient: DiagnosisRule = {
         severity: decades >= ERROR_DECADES && compounds ? 'error' : 'warning',
         title: `the first layer (${first}) receives ${powerOfTen(attribution.totalDecades)} times the output's gradient`,
         explanation: main
-          ? `${causeNames[main.kind]} added +${main.decades.toFixed(1)} decades; all factors together, pooling set aside, +${decades.toFixed(1)} over ${depth} layers: a factor above 1 per layer compounds with depth.`
+          ? `${causeNames[main.kind]} added +${main.decades.toFixed(1)} decades; all factors together, pooling${aside === 0 ? '' : ' and the first normalization'} set aside, +${decades.toFixed(1)} over ${depth} layers: a factor above 1 per layer compounds with depth.`
           : '',
         where: worst.slice(0, 5).map(({ layer }) => layer.layer),
         basis: `${(depth > 1 ? decades / (depth - 1) : decades).toFixed(2)} decades per layer over ${depth} layers; an error from +${ERROR_DECADES} decades on where more than one layer takes part; ${profile.seen.batch} samples`,
         evidence: {
           totalDecades: attribution.totalDecades,
           effectiveDecades: decades,
+          ...(aside !== 0 && { scaleFreeDecades: aside }),
           decadesPerLayer: depth > 1 ? decades / (depth - 1) : decades,
           errorThreshold: ERROR_DECADES,
           warningThreshold: WARNING_DECADES,

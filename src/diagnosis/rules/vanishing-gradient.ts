@@ -1,6 +1,13 @@
 import { saturating } from '../../flow/units.ts';
 import { causesOf, FORWARD_DECADES, forwardDecades } from '../causes.ts';
-import { depthOf, effectiveDecades, powerOfTen, strongestLayers, withoutBottleneck } from '../decay.ts';
+import {
+  depthOf,
+  effectiveDecades,
+  powerOfTen,
+  scaleFreeDecades,
+  strongestLayers,
+  withoutBottleneck,
+} from '../decay.ts';
 import {
   type Case,
   type Cause,
@@ -30,7 +37,7 @@ export const vanishingGradient: DiagnosisRule = {
       'The chain rule multiplies one factor per layer. Where they are below 1 on average the product falls exponentially with depth: the first layers receive next to no gradient, stay near their random start, and the layers behind them build on noise.',
     formula: 'D = log10 |dL/da_1| - log10 |dL/da_n| = sum over l of log10 (|dL/da_l| / |dL/da_(l+1)|)',
     symbols: {
-      D: 'decades between the first layer and the output, without pooling, dropout and the loss, which starve no weight',
+      D: 'decades between the first layer and the output, without pooling, dropout and the loss, which starve no weight, and without a normalization right behind the first layer: it makes the scale of that layer arbitrary',
       a_l: 'output of layer l; a_n is what the loss reads',
       L: 'the loss',
     },
@@ -57,9 +64,11 @@ export const vanishingGradient: DiagnosisRule = {
   check({ profile, attribution, theory }: Case): Finding[] {
     if (!attribution || Number.isNaN(attribution.totalDecades)) return [];
     if (attribution.totalDecades === Number.NEGATIVE_INFINITY) return exactlyZero({ profile, attribution });
-    const decades = effectiveDecades(attribution.byKind);
+    const aside = scaleFreeDecades(profile, attribution);
+    const decades = effectiveDecades(attribution.byKind) - aside;
     const bottleneck = withoutBottleneck(attribution);
-    const severity = severityOf(decades, bottleneck.remaining);
+    const remaining = bottleneck.remaining - aside;
+    const severity = severityOf(decades, remaining);
     if (!severity) return [];
     const causes = causesOf(profile, attribution, -1);
     const worst = strongestLayers(attribution, -1);
@@ -76,14 +85,15 @@ export const vanishingGradient: DiagnosisRule = {
         severity,
         title: `the first layer (${first}) receives ${powerOfTen(attribution.totalDecades)} of the output's gradient`,
         explanation: transient
-          ? `The weights of ${bottleneck.layers.join(', ')} alone take ${(decades - bottleneck.remaining).toFixed(1)} decades; they receive a full gradient themselves and usually grow within a few steps.`
-          : explain(main, decades, depth, forward),
+          ? `The weights of ${bottleneck.layers.join(', ')} alone take ${(decades - remaining).toFixed(1)} decades; they receive a full gradient themselves and usually grow within a few steps.`
+          : explain(main, { total: decades, aside, depth, forward }),
         where: transient ? bottleneck.layers : worst.slice(0, 5).map(({ layer }) => layer.layer),
-        basis: basisOf(decades, bottleneck.remaining, depth, profile.seen.batch),
+        basis: basisOf(decades, remaining, depth, profile.seen.batch),
         evidence: {
           totalDecades: attribution.totalDecades,
           effectiveDecades: decades,
-          decadesWithoutBottleneck: bottleneck.remaining,
+          ...(aside !== 0 && { scaleFreeDecades: aside }),
+          decadesWithoutBottleneck: remaining,
           decadesPerLayer: depth > 1 ? decades / (depth - 1) : decades,
           depthScaleInLayers: depth > 1 ? -(depth - 1) / (decades * Math.LN10) : 0,
           errorThreshold: ERROR_DECADES,
@@ -116,9 +126,13 @@ const reasons: Partial<Record<CauseKind, string>> = {
   'loss-saturation': 'the function before the loss is flat where its input stands',
 };
 
-function explain(main: Cause | undefined, total: number, depth: number, forward: number | undefined): string {
+function explain(
+  main: Cause | undefined,
+  { total, aside, depth, forward }: { total: number; aside: number; depth: number; forward: number | undefined },
+): string {
   if (main === undefined) return '';
-  const share = `${causeNames[main.kind]} took ${main.decades.toFixed(1)} decades; all factors together, pooling set aside, ${total.toFixed(1)} over ${depth} layers`;
+  const without = aside === 0 ? 'pooling' : 'pooling and the first normalization';
+  const share = `${causeNames[main.kind]} took ${main.decades.toFixed(1)} decades; all factors together, ${without} set aside, ${total.toFixed(1)} over ${depth} layers`;
   const why = reasons[main.kind] ? `${share}: ${reasons[main.kind]}.` : `${share}.`;
   if (forward === undefined || forward > -FORWARD_DECADES) return why;
   return `${why} The forward signal collapses by ${forward.toFixed(1)} decades as well; a weight's gradient is the product of both, so it is small in every layer, whatever the ratio of first to last says.`;
