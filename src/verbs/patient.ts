@@ -1,5 +1,6 @@
 import type { BatchRequest, DigitLoader } from '../data/index.ts';
 import { isFloat } from '../graph/data-type.ts';
+import { DataError } from '../graph/errors.ts';
 import type { Model } from '../graph/graph.ts';
 import { sizeOf, type Tensor, toFloat64 } from '../graph/tensor.ts';
 import type { InputStatistics, Patient, PatientTools } from '../remedies/remedy.ts';
@@ -54,6 +55,13 @@ export async function examinePatient(
   });
   const size = report.probe.batch.size;
   const { batch, binding, plan } = bound;
+  if (options.data && plan.target && !batch.target) {
+    throw new DataError('holds no target: there is nothing to train candidates for', {
+      code: 'no-target',
+      where: batch.description.name,
+      hint: 'name labels or values (--target FILE.npy, y in an archive), or leave the data away: gradient health only',
+    });
+  }
   const rows = options.data && trainingRows(options.data.rows, options.validation);
   const { lr: _, ...rest } = optimizer.options ?? {};
   return {

@@ -73,4 +73,21 @@ describe('examinePatient', () => {
     expect(await batchOf(70)).toEqual([70, 64]);
     expect(await batchOf(undefined)).toEqual([undefined, 64]);
   });
+
+  it('refuses data to train on that have no target, and diagnoses on them all the same', async () => {
+    const inputs = new Map([
+      [
+        '',
+        tensorOf(
+          'float32',
+          [80, 3],
+          Array.from({ length: 240 }, (_, i) => Math.sin(i)),
+        ),
+      ],
+    ]);
+    const options = { runtime, batch: { kind: 'tensors', from: 'x.npy', inputs } as const, seed: 0 };
+    const refused = examinePatient(network(), { ...options, data: { rows: 80 } });
+    await expect(refused).rejects.toMatchObject({ code: 'no-target', where: 'x.npy' });
+    expect((await examinePatient(network(), options)).patient.diagnosis.verdict).toBe('healthy');
+  });
 });

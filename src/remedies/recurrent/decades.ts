@@ -33,7 +33,7 @@ export function predictSteps(
 ): number | undefined {
   const { attribution } = patient.diagnosis;
   if (!attribution) return undefined;
-  const layers = new Map(patient.profile.layers.map(({ node, name }) => [node, name]));
+  const layers = new Map(patient.profile.recurrent?.map(({ node, layer }) => [node, layer]));
   const shares = new Map(attribution.byLayer.map(({ layer, byKind }) => [layer, byKind.recurrence]));
   let decades = effectiveDecades(attribution.byKind);
   const seen = new Set<string>();
