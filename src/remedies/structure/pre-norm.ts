@@ -32,38 +32,46 @@ interface PostNormBlock {
 /** Added to the variance where the normalization is written out: PyTorch's default. */
 const EPSILON = 1e-5;
 
-/** Chains of post-norm blocks, each of which reads what the one before gives. */
-function findPostNorm(model: Model): PostNormBlock[][] {
-  const { graph } = model;
+/** Finds the normalization that alone reads a value, besides one node that may: its nodes, none where there is no such. */
+function normFinder({ graph }: Model): (value: string, besides?: Node) => readonly Node[] {
   const readers = consumers(graph);
+  const byName = new Map(graph.nodes.map((node) => [node.name, node]));
   const written = new Map(
     findComposites(graph)
       .filter(({ id }) => id === 'layer-norm' || id === 'rms-norm')
-      .map((block) => [block.input, block]),
+      .map((block) => [block.input, block.nodes]),
   );
+  return (value, besides) => {
+    const reading = new Set((readers.get(value) ?? []).map(({ node }) => node));
+    if (besides) reading.delete(besides);
+    const nodes = written.get(value);
+    if (nodes && [...reading].every(({ name }) => nodes.includes(name))) return nodes.map((name) => byName.get(name)!);
+    return reading.size === 1 ? [...reading].filter(({ op }) => /^(Layer|RMS)Normalization$/.test(op)) : [];
+  };
+}
+
+/** Chains of post-norm blocks, each of which reads what the one before gives. */
+function findPostNorm(model: Model): PostNormBlock[][] {
+  const { graph } = model;
+  const normOf = normFinder(model);
   const parameters = new Set(findParameters(model));
-  const byName = new Map(graph.nodes.map((node) => [node.name, node]));
   const blocks = findResidualBranches(graph, [...parameters]).flatMap(
     ({ add, input, branch, shortcut }): PostNormBlock[] => {
       const sum = add.outputs[0]!;
-      const reading = [...new Set((readers.get(sum) ?? []).map(({ node }) => node))];
-      const [only] = reading;
-      const block = written.get(sum);
-      let nodes: Node[] = [];
-      if (block && reading.every(({ name }) => block.nodes.includes(name)))
-        nodes = block.nodes.map((name) => byName.get(name)!);
-      else if (reading.length === 1 && /^(Layer|RMS)Normalization$/.test(only!.op)) nodes = [only!];
-      const scale = nodes.flatMap(({ inputs }) => inputs).find((name) => parameters.has(name));
-      if (nodes.length === 0 || scale === undefined || shortcut.length > 0) return [];
-      const { epsilon } = nodes[0]!.attributes;
+      const norm = normOf(sum);
+      const scale = norm.flatMap(({ inputs }) => inputs).find((name) => parameters.has(name));
+      if (norm.length === 0 || scale === undefined || shortcut.length > 0) return [];
+      // Behind the last pre-norm block stands a normalization too: it is where it belongs.
+      if (normOf(input, add).length > 0) return [];
+      const { epsilon } = norm[0]!.attributes;
       return [
         {
           input,
           sum,
           add: add.name,
           end: add.inputs.find((name) => name !== input)!,
-          output: block ? block.output : nodes[0]!.outputs[0]!,
-          norm: nodes.map(({ name }) => name),
+          output: norm.at(-1)!.outputs[0]!,
+          norm: norm.map(({ name }) => name),
           branch: new Set(branch.map(({ name }) => name)),
           scale,
           epsilon: typeof epsilon === 'number' ? epsilon : EPSILON,
@@ -78,14 +86,6 @@ function findPostNorm(model: Model): PostNormBlock[][] {
     else chains.push([block]);
   }
   return chains;
-}
-
-/** Whether a value goes into a normalization and nowhere else: one behind the last block is there already. */
-function isNormalizedNext({ graph }: Model, value: string): boolean {
-  const reading = (consumers(graph).get(value) ?? []).map(({ node }) => node);
-  const written = findComposites(graph).find(({ id, input }) => input === value && /^(layer|rms)-norm$/.test(id));
-  if (written) return reading.every(({ name }) => written.nodes.includes(name));
-  return reading.length === 1 && /^(Layer|RMS)Normalization$/.test(reading[0]!.op);
 }
 
 /**
@@ -111,10 +111,12 @@ function moveNorms(model: Model): Model {
       where: model.name,
     });
   }
+  const normOf = normFinder(model);
   const editor = new GraphEditor(model);
   for (const chain of chains) {
     const last = chain.at(-1)!;
-    const isFinal = isNormalizedNext(model, last.output);
+    // A normalization behind the last block's own may be there already.
+    const isFinal = normOf(last.output).length > 0;
     const name = finalNormName(last.scale);
     const { type, dims } = model.graph.initializers.get(last.scale)!;
     // Behind the last normalization, which is about to move away: its readers read the stream, normalized once more.
@@ -218,9 +220,10 @@ export const usePreNorm: Remedy = {
   apply: (design) => ({ ...design, model: moveNorms(design.model) }),
   predict,
   patch({ design: { model } }) {
+    const normOf = normFinder(model);
     const chains = findPostNorm(model).map((chain) => ({
       scales: chain.map(({ scale }) => scale),
-      endsNormalized: isNormalizedNext(model, chain.at(-1)!.output),
+      endsNormalized: normOf(chain.at(-1)!.output).length > 0,
     }));
     return preNormPatch(chains);
   },

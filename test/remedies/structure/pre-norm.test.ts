@@ -77,6 +77,15 @@ describe('use-pre-norm', () => {
     expect(() => usePreNorm.apply({ ...patient.design, model: pre }, patient)).toThrow(/no residual block/);
   });
 
+  it('leaves the normalization behind the last pre-norm block where it is', async () => {
+    const post = encoder([10, 8], 4, 3);
+    const patient = await patientOf(post, { kind: 'none' });
+    const { model: once } = await usePreNorm.apply(patient.design, patient);
+    const design = { ...patient.design, model: once };
+    expect(() => usePreNorm.apply(design, { ...patient, design })).toThrow(/no residual block/);
+    expect(usePreNorm.applies(stuck({ ...patient, design }))).toBeUndefined();
+  });
+
   it.each([
     ['he', 6],
     ['glorot', 12],
