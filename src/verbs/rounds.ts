@@ -173,9 +173,10 @@ export async function* runRounds(
       rungs.push(rung);
       const gradient = coming.length === 1 ? 'both' : 'start';
       const tasks = await Promise.all(
-        [base, ...left].flatMap((candidate) =>
-          Array.from({ length: rung.seeds }, (_, k) => taskOf(candidate, k, rung.steps, gradient)),
-        ),
+        // Seed by seed: a round that the budget ends has compared all plans, if with fewer seeds.
+        Array.from({ length: rung.seeds }, (_, k) =>
+          [base, ...left].map((candidate) => taskOf(candidate, k, rung.steps, gradient)),
+        ).flat(),
       );
       const seconds = pace.secondsFor(coming, left.map(idOf));
       ahead = Number.isFinite(seconds) ? seconds : 0;

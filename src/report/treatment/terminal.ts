@@ -20,6 +20,7 @@ import {
   sayDropped,
   sayHeadline,
   sayTrials,
+  showPace,
   type TreatmentOptions,
 } from './words.ts';
 
@@ -80,10 +81,11 @@ function sayOutcome(page: Page, treatment: Treatment): void {
 function drawPlans(page: Page, treatment: Treatment): void {
   const rows = planRows(treatment);
   if (rows.length === 0) return;
-  const { titles } = planColumns(treatment);
+  // The last column, a step's time, stands with what the change costs.
+  const titles = planColumns(treatment).titles.slice(0, -1);
   const cells = rows.map((row): Cell[] => [
     row.isWinner ? `${page.unicode ? '▸' : '>'}${row.plan}` : row.plan,
-    ...planCells(row),
+    ...planCells(row).slice(0, -1),
   ]);
   if (page.width < NARROWEST_TABLE) {
     for (const [plan = '', ...values] of cells) {
@@ -170,10 +172,19 @@ function sayNext(page: Page, treatment: Treatment): void {
     page.field('written', `${written.path}: ${STARTING_WEIGHTS}`);
     command_('train it', written.train);
   }
-  const own = winner && parameters.get(winner.plan.id);
-  const before = parameters.get('baseline');
-  if (own !== undefined && before !== undefined && own !== before) {
-    page.field('costs', `${showCount(own)} parameters instead of ${showCount(before)} (${showNumber(own / before)}×)`);
+  const costs: string[] = [];
+  const [size, before] = [winner && parameters.get(winner.plan.id), parameters.get('baseline')];
+  if (size !== undefined && before !== undefined && size !== before) {
+    costs.push(
+      `${showCount(size)} parameters instead of ${showCount(before)} (${showNumber(Number((size / before).toPrecision(3)))}×)`,
+    );
   }
+  const rows = planRows(treatment);
+  const [own, base] = [rows.find(({ isWinner }) => isWinner), rows.find(({ isBaseline }) => isBaseline)];
+  if (own?.secondsPerStep && base?.secondsPerStep) {
+    const times = showNumber(Number((own.secondsPerStep / base.secondsPerStep).toPrecision(2)));
+    costs.push(`${showPace(own.secondsPerStep)} a step instead of ${showPace(base.secondsPerStep)} (${times}×)`);
+  }
+  if (costs.length > 0) page.field('costs', costs.join(', '));
   if (command !== undefined) command_('again', command);
 }
