@@ -1,5 +1,6 @@
 import { isFloat } from '../../graph/data-type.ts';
 import { type Attribute, cloneGraph, type Graph, type Model, type Node } from '../../graph/graph.ts';
+import { findParameters } from '../../graph/parameters.ts';
 import { sortGraph } from '../../graph/sort.ts';
 import { subgraphsOf } from '../../graph/subgraphs.ts';
 import { scalarOf, type Tensor } from '../../graph/tensor.ts';
@@ -19,6 +20,8 @@ export class GraphEditor {
     this.model = model;
     this.graph = cloneGraph(model.graph);
     this.constants = new Set(model.constants);
+    // Constants are trained only in a file that has nothing else: what is added to one must not freeze them.
+    for (const name of findParameters(model)) this.constants.delete(name);
     this.taken = namesOf(this.graph);
   }
 
