@@ -51,6 +51,8 @@ export interface Rounds {
   /** Of the last round that tells something. */
   readonly ranking: Ranking | undefined;
   readonly rungs: readonly Rung[];
+  /** The round that `ranking` is of. */
+  readonly judged: Rung | undefined;
   readonly done: number;
   readonly complete: boolean;
   readonly notes: readonly string[];
@@ -77,6 +79,7 @@ export async function* runRounds(
   /** Trials of the rounds, as against those that time. */
   const asked = new Set<string>();
   let ranking: Ranking | undefined;
+  let ranked: Rung | undefined;
   const rungs: Rung[] = [];
   const pace = new Pace();
   /** Whether the budget alone decides how long trials are. */
@@ -206,11 +209,11 @@ export async function* runRounds(
           createRandom(options.seed).fork('judge'),
           scale.measure,
         );
-        if (!ranking || judged.outcome !== 'too-little-evidence') ranking = judged;
+        if (!ranking || judged.outcome !== 'too-little-evidence') [ranking, ranked] = [judged, rung];
       }
       if (!complete) break;
-      const ranked = rankPlans(scale.results).slice(0, rung.keep);
-      left = ranked.map((id) => left.find(({ plan }) => plan.id === id)!);
+      const best = rankPlans(scale.results).slice(0, rung.keep);
+      left = best.map((id) => left.find(({ plan }) => plan.id === id)!);
       coming = coming.slice(1);
       // The finalists may be compared after longer trainings where the budget has room for it; not in a run that is
       // resumed, which is to end as it would have.
@@ -225,7 +228,7 @@ export async function* runRounds(
     stop.abort();
   }
   const results = [...found.values()].filter(({ id }) => asked.has(id));
-  return { results, ranking, rungs, done, complete: complete && rungs.length > 0, notes };
+  return { results, ranking, rungs, judged: ranked, done, complete: complete && rungs.length > 0, notes };
 
   /** Trials of the baseline, one for each worker, by which the pace is known. */
   async function* timeBaseline(): AsyncGenerator<TreatEvent> {

@@ -164,9 +164,8 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
     onTrialProgress: options.onTrialProgress,
   });
   notes.push(...rounds.notes);
-  const { ranking, rungs } = rounds;
+  const { ranking, rungs, judged } = rounds;
   const winner = all.find(({ plan }) => plan.id === ranking?.winner);
-  const last = rungs.at(-1);
   yield finish(ranking?.outcome ?? 'too-little-evidence', ranking?.reason ?? sayNothing(), {
     plans,
     skipped,
@@ -176,8 +175,8 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
     ...(winner && { ...winning(winner), after: await diagnoseDesign(winner, options, patient) }),
     trials: {
       executor: executor.name,
-      steps: last?.steps ?? 0,
-      seeds: last?.seeds ?? 0,
+      steps: judged?.steps ?? 0,
+      seeds: judged?.seeds ?? 0,
       rounds: rungs.length,
       done: rounds.done,
       seconds: elapsed(),

@@ -305,6 +305,36 @@ describe('a budget', () => {
 });
 
 describe('a run that is broken off', () => {
+  it('is judged by the last round that tells something, and says so', async () => {
+    const abort = new AbortController();
+    const rounds = [
+      {
+        plans: ['own-relu'],
+        rungs: [
+          { steps: 21, seeds: 1, keep: 1 },
+          { steps: 63, seeds: 2, keep: 1 },
+        ],
+      },
+    ];
+    const executor = sham({ baseline: 1, 'own-relu': 0.5 });
+    let treatment: Treatment | undefined;
+    const options = {
+      ...base,
+      remedies: [relu],
+      executor,
+      rounds,
+      budget: { trials: 9 },
+      steps: 63,
+      signal: abort.signal,
+    };
+    for await (const event of treat(sigmoids, options)) {
+      if (event.kind === 'trial' && event.result.steps === 63) abort.abort();
+      if (event.kind === 'end') ({ treatment } = event);
+    }
+    expect(treatment).toMatchObject({ outcome: 'improved', trials: { steps: 21, seeds: 1, complete: false } });
+    expect(treatment!.results.filter(({ steps }) => steps === 63).map(({ plan }) => plan)).toEqual(['baseline']);
+  });
+
   const options = { remedies: [relu], seeds: 2, steps: 30, budget: { trials: 10 } };
 
   it('finds its results again and computes only what is missing', async () => {

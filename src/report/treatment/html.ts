@@ -23,6 +23,7 @@ import {
   STARTING_WEIGHTS,
   sayConfidence,
   sayHeadline,
+  sayTrained,
   sayTrials,
   showPart,
   type TreatmentOptions,
@@ -90,7 +91,7 @@ function plansSection(treatment: Treatment): Markup {
   return section({
     id: 'plans',
     title: 'What was tried',
-    lead: 'Predicted and measured are decades (powers of ten) of gradient between output and first layer before training, trained is the same after it. Behind an accuracy stands where it may lie, for so many rows held out (95 %, in percent). Against the baseline: the mean difference of loss on the same rows with the same seeds, and its 95 % interval; below zero is better.',
+    lead: 'Predicted and measured are decades (powers of ten) of gradient between output and first layer, before training. Behind an accuracy stands where it may lie, for so many rows held out (95 %, in percent). Against the baseline: the mean difference of loss on the same rows with the same seeds, and its 95 % interval; below zero is better.',
     body: html`${rows.length > 0 && html`<div class="plans">${table({ columns: [{ title: 'plan' }, ...columns], rows: cells })}</div>`}${numbers(`${counted(dropped.length, 'other plan')}`, { columns: [{ title: 'plan' }, { title: 'what became of it' }], rows: dropped.map(({ plan, reason }) => [name(plan), reason]) }, rows.length === 0)}`,
   });
 }
@@ -153,7 +154,13 @@ function gradientSection(treatment: Treatment): Markup {
   return section({
     id: 'gradient',
     title: 'How much gradient reaches each layer',
-    lead: 'Before training, on the same batch. One line of the grid down means ten times less, or as many times as the axis says.',
+    lead: [
+      'Before training, on the same batch. One line of the grid down means ten times less, or as many times as the axis says.',
+      sayTrained(treatment),
+    ]
+      .filter((text) => text !== undefined)
+      .map(minus)
+      .join(' '),
     body: html`<figure>${picture}${key([
       { mark: 'dot', paint: 'measured', text: 'redesigned' },
       { mark: 'ring', paint: 'second', text: 'as it was given' },

@@ -21,6 +21,7 @@ import {
   sayConfidence,
   sayDropped,
   sayHeadline,
+  sayTrained,
   sayTrials,
   type TreatmentOptions,
 } from './words.ts';
@@ -133,7 +134,9 @@ function depthTable(treatment: Treatment, { layers }: Level): string {
   const table = markdownTable(['layer, from output to input', 'before', 'after'], [...cells, total], [1, 2]);
   const left = rows.length - shown.length;
   const note = left > 0 ? `\n\n${counted(left, 'layer')} in between not shown.` : '';
-  return folded("Gradient before and after, in decades from the output's", table + note);
+  const trained = sayTrained(treatment);
+  const after = trained === undefined ? '' : `\n\n${trained}`;
+  return folded("Gradient before and after, in decades from the output's", table + note + after);
 }
 
 function why({ remedies }: Treatment, { text }: Level): string {

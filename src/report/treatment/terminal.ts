@@ -19,6 +19,7 @@ import {
   sayConfidence,
   sayDropped,
   sayHeadline,
+  sayTrained,
   sayTrials,
   showPace,
   type TreatmentOptions,
@@ -96,7 +97,7 @@ function drawPlans(page: Page, treatment: Treatment): void {
   } else drawTable(page, { columns: ['plan', ...titles], rows: cells });
   page.gap();
   page.text(
-    'predicted, measured, trained: decades of gradient between output and first layer, before and after training; ' +
+    'predicted, measured: decades of gradient between output and first layer, before training; ' +
       'against baseline: mean difference of loss with its 95 % interval',
     page.paint.dim,
   );
@@ -149,6 +150,8 @@ function drawDepth(page: Page, treatment: Treatment): void {
     page.raw(line(layer, [show(before), show(after)]));
   });
   if (from !== undefined && to !== undefined) page.raw(page.paint.bold(line('all layers', [show(from), show(to)])));
+  const trained = sayTrained(treatment);
+  if (trained !== undefined) page.text(trained, page.paint.dim);
 }
 
 /** Code and commands are to be pasted: their lines are not broken. */

@@ -52,7 +52,7 @@ export interface PatchOf {
 
 export interface TrialsDescription {
   readonly executor: string;
-  /** Of each trial of the last round. */
+  /** Of each trial of the round that plans were judged by. */
   readonly steps: number;
   readonly seeds: number;
   readonly rounds: number;

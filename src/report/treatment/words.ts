@@ -220,14 +220,13 @@ export function sayConfidence(treatment: Treatment): Confidence {
 }
 
 /** Loss over steps of the baseline and of what did best, mean over seeds; the winner first. */
-export function lossCurves({ ranking, results }: Treatment): Series[] {
+export function lossCurves({ ranking, results, trials }: Treatment): Series[] {
   const judged = ranking?.judgements ?? [];
   const best = ranking?.winner ?? judged.find(({ plan }) => plan !== BASELINE)?.plan;
   const names = [...(best === undefined ? [] : [best]), BASELINE];
   return names.flatMap((name) => {
     const own = results.filter(({ plan, status }) => plan === name && status !== 'failed');
-    const steps = own.reduce((most, one) => Math.max(most, one.steps), 0);
-    const curves = own.filter((one) => one.steps === steps).map(({ training }) => training);
+    const curves = own.filter((one) => one.steps === trials.steps).map(({ training }) => training);
     const sums = new Map<number, number[]>();
     for (const curve of curves) for (const { step, loss } of curve) sums.set(step, [...(sums.get(step) ?? []), loss]);
     const points = [...sums].sort((a, b) => a[0] - b[0]);
@@ -264,6 +263,16 @@ function leading(report: ReportSubject): LayerRow[] {
   return leadingRows(layerRows(report));
 }
 
+/** What is left of the gradient behind training, in one sentence: of the baseline, and of the winner. */
+export function sayTrained(treatment: Treatment): string | undefined {
+  const { steps } = treatment.trials;
+  const rows = planRows(treatment);
+  const [own, base] = [rows.find(({ isWinner }) => isWinner), rows.find(({ isBaseline }) => isBaseline)];
+  if (own?.trained === undefined || base?.trained === undefined) return undefined;
+  const decades = `${showDecades(own.trained)} decades, as it was given at ${showDecades(base.trained)}`;
+  return `After ${counted(steps, 'step')} of training the redesigned network is at ${decades}.`;
+}
+
 /** Effective decades between output and first layer, as a diagnosis measures them. */
 export function decadesOf({ diagnosis: { attribution } }: ReportSubject): number | undefined {
   return attribution && effectiveDecades(attribution.byKind);
@@ -274,8 +283,8 @@ export function sayTrials({ trials, parameters }: Treatment): string {
   if (trials.done === 0) return 'nothing was trained';
   const plans = Math.max(0, parameters.size - 1);
   const rounds = `${counted(trials.done, 'trial')} of ${counted(plans, 'plan')} in ${counted(trials.rounds, 'round')}`;
-  const last = `the last of ${counted(trials.steps, 'step')} with ${counted(trials.seeds, 'seed')}`;
-  return `${rounds}, ${last}; ${showSeconds(trials.seconds)} on ${trials.executor}`;
+  const judged = `judged after ${counted(trials.steps, 'step')} with ${counted(trials.seeds, 'seed')}`;
+  return `${rounds}, ${judged}; ${showSeconds(trials.seconds)} on ${trials.executor}`;
 }
 
 /** What the file that was written holds. */
@@ -330,7 +339,6 @@ export function planCells(row: PlanRow): Cell[] {
     row.accuracy === undefined ? '–' : showPart(row.accuracy) + showRange(row.accuracyInterval),
     optional(row.predicted, decades),
     optional(row.measured, decades),
-    optional(row.trained, decades),
     row.changes === undefined ? '–' : changeWords[row.changes],
     { value: row.seeds, as: 'number' },
     optional(row.parameters, showCount),
@@ -350,13 +358,12 @@ export function planColumns(treatment: Treatment): {
       'accuracy',
       'predicted',
       'measured',
-      'trained',
       'changes',
       'seeds',
       'parameters',
       'a step',
     ],
-    numeric: [0, 3, 4, 5, 7, 8, 9],
+    numeric: [0, 3, 4, 6, 7, 8],
   };
 }
 
