@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { DataError, UsageError } from '../graph/errors.ts';
 import type { TerminalOptions } from '../report/page.ts';
 
@@ -20,16 +20,31 @@ export function guardStreams(): void {
   }
 }
 
-/** Refuses a result file that exists before any work is done for it. Throws DataError, UsageError. */
-export async function checkOutput({ output, force = false }: OutputOptions): Promise<void> {
+/**
+ * Refuses a result file that exists, or cannot be, before any work is done for it; `made` is a folder that will be there
+ * by then. Throws DataError, UsageError.
+ */
+export async function checkOutput({ output, force = false }: OutputOptions, made?: string): Promise<void> {
   if (output === '') throw new UsageError('"" names no file', { code: 'option-value', where: '--output' });
-  if (output === undefined || force) return;
+  if (output === undefined) return;
+  if (made === undefined || resolve(dirname(output)) !== resolve(made)) await checkFolder(output);
+  if (force) return;
   const { access } = await import('node:fs/promises');
   const exists = await access(output).then(
     () => true,
     () => false,
   );
   if (exists) throw alreadyExists(output);
+}
+
+/** Refuses a file whose folder is missing or cannot be written to. Throws DataError. */
+export async function checkFolder(path: string): Promise<void> {
+  const { access, constants } = await import('node:fs/promises');
+  try {
+    await access(dirname(path), constants.W_OK);
+  } catch (error) {
+    throw (await import('../runtime/node/files.ts')).describeFileError(error, path, 'written');
+  }
 }
 
 /** Writes a result to standard output, or whole to a file or not at all. Throws DataError when it cannot. */

@@ -5,7 +5,7 @@ import type { Treatment } from '../report/treatment/treatment.ts';
 import { type Framework, frameworks } from '../report/treatment/words.ts';
 import type { CallOptions, Format, RunOptions } from './commands/treat.ts';
 import { commandOf, measuring } from './measure-options.ts';
-import { checkOutput, terminalOptions, writeResult } from './output.ts';
+import { checkFolder, checkOutput, terminalOptions, writeResult } from './output.ts';
 import { trainCommandOf } from './train-command.ts';
 import { readRunOptions, writeRunOptions } from './treat-folder.ts';
 import { TreatmentProgress } from './treatment-progress.ts';
@@ -27,7 +27,7 @@ const reports: readonly (readonly [file: string, format: Format])[] = [
 export async function treatFile(path: string, call: Options, given: Partial<Options>): Promise<Treatment | undefined> {
   const { out, resume = false, force = false } = call;
   checkCall(call);
-  await checkOutput(call);
+  await checkOutput(call, out);
   const options: Options = resume ? { ...call, ...(await readRunOptions(out!)), ...given } : call;
   const target = out === undefined ? besideModel(path) : join(out, 'treated.onnx');
   if (!force && !resume) await refuseExisting(out === undefined ? [target] : folderFiles(out));
@@ -45,6 +45,7 @@ export async function treatFile(path: string, call: Options, given: Partial<Opti
   process.on('SIGTERM', stop);
   try {
     const model = await readModel(path);
+    if (out === undefined) await checkFolder(target);
     const words = [
       ['--budget', options.budget?.text],
       ['--seeds', options.seeds],

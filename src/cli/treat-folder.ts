@@ -34,6 +34,13 @@ export async function writeRunOptions(folder: string, options: RunOptions): Prom
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
+    if (['EEXIST', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) {
+      throw new DataError('is not a folder', {
+        code: 'not-a-folder',
+        where: folder,
+        hint: 'name a folder for the run',
+      });
+    }
     throw describeFileError(error, folder, 'written');
   }
   const own = Object.fromEntries(kept.map((name) => [name, options[name]]).filter(([, value]) => value !== undefined));

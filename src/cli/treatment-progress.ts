@@ -49,7 +49,9 @@ export class TreatmentProgress {
         break;
       }
       case 'plans':
-        this.note(`${counted(event.plans.length, 'plan')}: ${event.plans.map(({ id }) => id).join(', ')}`);
+        if (event.plans.length > 0) {
+          this.note(`${counted(event.plans.length, 'plan')}: ${event.plans.map(({ id }) => id).join(', ')}`);
+        }
         if (event.skipped.length > 0) this.note(`${counted(event.skipped.length, 'plan')} cannot be carried out here`);
         this.say('timing the baseline');
         break;

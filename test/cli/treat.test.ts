@@ -198,6 +198,7 @@ it('shows its options and examples with --help, in 80 columns', async () => {
 });
 
 describe('what cannot be treated', () => {
+  writeFileSync(at('only.npy'), encodeNpy(tensorOf('float32', [60, 2], new Float32Array(120).fill(1))));
   it.each([
     [['sick.yaml', '--remedy', 'use-rleu'], 'no remedy "use-rleu"; did you mean "use-relu"?'],
     [['sick.yaml', '--remedy', 'use-relu++'], '--remedy: "use-relu++" is not possible'],
@@ -212,6 +213,10 @@ describe('what cannot be treated', () => {
     [['sick.yaml', '--queue', 'redis://x', '--workers', '2'], '--workers are threads of this machine'],
     [['sick.yaml', '--data', 'circles', '--queue', 'redis://u:hush@127.0.0.1:1'], 'redis://127.0.0.1:1'],
     [['none.yaml'], 'none.yaml'],
+    [['none/such.yaml'], 'none/such.yaml: there is no such file'],
+    [['sick.yaml', '--data', 'circles', '-o', 'none/report.txt'], 'none/report.txt: there is no directory "none"'],
+    [['sick.yaml', '--data', 'circles', '--out', 'healthy.yaml'], 'healthy.yaml: is not a folder; name a folder'],
+    [['sick.yaml', '--input', 'only.npy'], 'only.npy: holds no target: there is nothing to train candidates for'],
   ])('%j', async (args, message) => {
     const { code, stderr, stdout } = await here(args);
     expect(stderr).toContain(message);
