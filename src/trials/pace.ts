@@ -10,6 +10,8 @@ interface Cost {
 
 /** A candidate's step against the baseline's, as long as none was timed: batch normalization and recurrent cells are slower. */
 const SLOWER = 1.3;
+/** A step is timed by so many at least. */
+const FEWEST_STEPS = 5;
 
 /** How long trials take, by plan, learnt from those that ended. */
 export class Pace {
@@ -17,12 +19,15 @@ export class Pace {
 
   /**
    * Learns from a trial. The slower start counts (the first trial of a worker measures the candidate, later ones need
-   * not), and the faster step: what disturbs a step makes it slower. A trial of one step is known as a whole only.
+   * not), and the faster step: what disturbs a step makes it slower. Of a training that broke down within a few steps
+   * only the start is known.
    */
-  add({ plan, steps, seconds, secondsPerStep, status }: TrialResult): void {
-    if (status !== 'done' || steps < 1) return;
-    const perStep = Math.min(secondsPerStep ?? seconds / steps, seconds / steps);
-    const fixed = Math.max(0, seconds - steps * perStep);
+  add({ plan, steps, seconds, secondsPerStep, status, fault }: TrialResult): void {
+    if (status === 'failed') return;
+    const ran = fault ? Math.min(fault.step, steps) : steps;
+    const perStep =
+      ran < FEWEST_STEPS ? Number.POSITIVE_INFINITY : Math.min(secondsPerStep ?? seconds / ran, seconds / ran);
+    const fixed = Math.max(0, seconds - (Number.isFinite(perStep) ? ran * perStep : 0));
     const known = this.#costs.get(plan);
     this.#costs.set(plan, {
       fixed: Math.max(fixed, known?.fixed ?? 0),
@@ -30,7 +35,7 @@ export class Pace {
     });
   }
 
-  /** Seconds of one worker for a schedule of the baseline and plans; NaN where nothing was timed. */
+  /** Seconds of one worker for a schedule of the baseline and plans; NaN where no step was timed. */
   secondsFor(rungs: readonly Rung[], plans: readonly string[]): number {
     const base = this.#of(BASELINE.id);
     const each = plans.map((plan) => this.#of(plan));
@@ -47,8 +52,13 @@ export class Pace {
 
   #of(plan: string): Cost {
     const own = this.#costs.get(plan);
-    if (own) return own;
+    if (own && Number.isFinite(own.perStep)) return own;
     const base = this.#costs.get(BASELINE.id);
-    return base ? { fixed: base.fixed, perStep: SLOWER * base.perStep } : { fixed: Number.NaN, perStep: Number.NaN };
+    const timed = [...this.#costs.values()].map(({ perStep }) => perStep).filter(Number.isFinite);
+    const perStep = base && Number.isFinite(base.perStep) ? SLOWER * base.perStep : Math.max(...timed);
+    return {
+      fixed: own?.fixed ?? base?.fixed ?? Number.NaN,
+      perStep: Number.isFinite(perStep) ? perStep : Number.NaN,
+    };
   }
 }

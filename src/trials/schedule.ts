@@ -77,12 +77,13 @@ export function replan(plans: readonly string[], before: number, seeds: number, 
   return { rungs, plans, fits: fitsTime(rungs, plans, room) && rungs.at(-1)!.steps >= WORTH_LONGER * before };
 }
 
-/** The longest schedule that fits, from a shorter one on. */
+/** The longest schedule that is known to fit, from a shorter one on. */
 function longest(plans: readonly string[], shortest: readonly Rung[], seeds: number, room: Room): readonly Rung[] {
   let best = shortest;
   for (let steps = shortest.at(-1)!.steps; steps <= MOST_STEPS; steps = Math.ceil(steps * 1.1)) {
     const longer = planRungs(plans.length, steps, seeds);
-    if (trialsOf(longer, plans.length) <= room.trials && fitsTime(longer, plans, room)) best = longer;
+    const known = room.pace.secondsFor(longer, plans) <= room.seconds;
+    if (trialsOf(longer, plans.length) <= room.trials && known) best = longer;
   }
   return best;
 }

@@ -94,6 +94,7 @@ export async function* runRounds(
   const timer = Number.isFinite(limit)
     ? setTimeout(() => stop.abort(), 1000 * Math.min(Math.max(0, limit - elapsed()), 2_000_000))
     : undefined;
+  if (elapsed() >= limit) stop.abort();
 
   /** What this run knows: rounds may ask for a trial again. */
   const found = new Map<string, TrialResult>();
@@ -209,11 +210,17 @@ export async function* runRounds(
           createRandom(options.seed).fork('judge'),
           scale.measure,
         );
-        if (!ranking || judged.outcome !== 'too-little-evidence') [ranking, ranked] = [judged, rung];
+        // A round that was broken off says nothing where what was best before is not in it.
+        const winner = ranking?.winner;
+        const tells = complete || winner === undefined || judged.judgements.some(({ plan }) => plan === winner);
+        if (!ranking || (tells && judged.outcome !== 'too-little-evidence')) [ranking, ranked] = [judged, rung];
       }
       if (!complete) break;
-      const best = rankPlans(scale.results).slice(0, rung.keep);
-      left = best.map((id) => left.find(({ plan }) => plan.id === id)!);
+      // What broke down breaks down again.
+      const whole = new Set(scale.results.filter(({ status }) => status === 'done').map(({ plan }) => plan));
+      const best = rankPlans(scale.results).filter((id) => whole.has(id));
+      left = best.slice(0, rung.keep).map((id) => left.find(({ plan }) => plan.id === id)!);
+      if (left.length === 0) break;
       coming = coming.slice(1);
       // The finalists may be compared after longer trainings where the budget has room for it; not in a run that is
       // resumed, which is to end as it would have.

@@ -37,11 +37,28 @@ describe('pace', () => {
     expect(pace.secondsFor(rounds, names(4))).toBeCloseTo(first + second, 9);
   });
 
-  it('takes the slower start and the faster step, and nothing from trials that broke down', () => {
+  it('takes the slower start and the faster step, and nothing from trials that could not be run', () => {
     const pace = paceOf(0.01, 1);
     pace.add(trial('baseline', 20, 0.03, 0.2));
     pace.add({ ...trial('baseline', 20, 0.0001, 50), status: 'failed' });
     expect(pace.secondsFor([{ steps: 100, seeds: 1, keep: 0 }], [])).toBeCloseTo(1 + 100 * 0.01, 9);
+  });
+
+  it('counts the steps that a training did until it broke down', () => {
+    const fault = (step: number) => ({ kind: 'nan', step, message: 'the loss is NaN' });
+    const pace = new Pace();
+    pace.add({
+      ...trial('baseline', 1000, 0.01, 0),
+      seconds: 2,
+      secondsPerStep: 0.02,
+      status: 'fault',
+      fault: fault(50),
+    });
+    expect(pace.secondsFor([{ steps: 200, seeds: 1, keep: 0 }], [])).toBeCloseTo(1 + 200 * 0.02, 9);
+    // Of two steps nothing is known but the start: others' steps stand in for them.
+    pace.add({ ...trial('plan-0', 1000, 1, 0), seconds: 3, secondsPerStep: 9, status: 'fault', fault: fault(2) });
+    const one = pace.secondsFor([{ steps: 200, seeds: 1, keep: 0 }], names(1)) - (1 + 200 * 0.02);
+    expect(one).toBeCloseTo(3 + 200 * 1.3 * 0.02, 9);
   });
 
   it('knows nothing where nothing was timed', () => {
@@ -94,6 +111,11 @@ describe('a schedule', () => {
   it('tries some plans for a short while where there is no time at all, and says that it does not fit', () => {
     const room = { trials: 1e9, seconds: 0.1, pace: paceOf(0.1, 1) };
     expect(planSchedule(names(9), { seeds: 3 }, room)).toMatchObject({ fits: false, plans: names(4) });
+  });
+
+  it('is no longer than it must be where no step was timed', () => {
+    const room = { trials: 1e9, seconds: 1e9, pace: new Pace() };
+    expect(planSchedule(names(3), { seeds: 2 }, room).rungs.at(-1)!.steps).toBe(100);
   });
 
   it('is as long as it was asked to be', () => {

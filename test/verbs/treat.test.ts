@@ -304,6 +304,39 @@ describe('a budget', () => {
   });
 });
 
+describe('a plan that breaks down', () => {
+  it('is not trained again, and the others go on', async () => {
+    const seen: TrialTask[] = [];
+    const whole = sham({ baseline: 1, 'plan-1': 0.5 }, seen);
+    const executor = inlineExecutor(async (task, artifacts) => {
+      for await (const result of whole.run([task], artifacts)) {
+        if (task.plan === 'plan-1') return result;
+        return { ...result, status: 'fault', fault: { kind: 'nan', step: 3, message: 'the loss is NaN' } };
+      }
+      throw new Error('no result');
+    });
+    const many = [0, 1, 2].map((i) =>
+      remedy(`plan-${i}`, {
+        apply: (design) => ({ ...design, training: { ...design.training, learningRate: 0.1 / (i + 1) } }),
+      }),
+    );
+    const rungs = [
+      { steps: 21, seeds: 1, keep: 3 },
+      { steps: 63, seeds: 1, keep: 3 },
+    ];
+    const plans = many.map(({ id }) => id);
+    const rounds = [{ plans, rungs }];
+    const [treatment] = await follow(sigmoids, { remedies: many, executor, rounds, steps: 63, budget: { trials: 99 } });
+    expect(seen.map(({ plan, steps }) => `${plan} ${steps}`)).toEqual([
+      'baseline 21',
+      ...plans.map((plan) => `${plan} 21`),
+      'baseline 63',
+      'plan-1 63',
+    ]);
+    expect(treatment).toMatchObject({ outcome: 'improved', winner: { plan: { id: 'plan-1' } } });
+  });
+});
+
 describe('a run that is broken off', () => {
   it('is judged by the last round that tells something, and says so', async () => {
     const abort = new AbortController();
