@@ -102,11 +102,10 @@ export class GraphEditor {
     else this.redirect(value, result, added);
   }
 
-  /** Gives a computed value another name, and returns it. */
+  /** Gives what computes a value another name for it, and returns that; readers still ask for the old one. */
   private rename(value: string): string {
     const name = this.fresh(`${value}.before`);
     for (const node of this.graph.nodes) {
-      node.inputs = node.inputs.map((input) => (input === value ? name : input));
       node.outputs = node.outputs.map((output) => (output === value ? name : output));
     }
     return name;
