@@ -1,4 +1,5 @@
 import { type BatchRequest, fixedBatchOf } from '../data/index.ts';
+import { UsageError } from '../graph/errors.ts';
 import type { Model } from '../graph/graph.ts';
 import { type Tensor, toFloat64 } from '../graph/tensor.ts';
 import type { ReportSubject } from '../report/subject.ts';
@@ -176,6 +177,13 @@ export async function assembleTraining(model: Model, options: TrainOptions & { b
   const { graph, binding } = await bindShapes(runtime, model, first.inputs);
   const kind = lossKindOf(model, options.loss);
   const plan = planLoss(graph, binding, { kind, output: options.output, target: first.target });
+  if (plan.target && !first.target && data.count('validation') > 0) {
+    throw new UsageError('holds no target: there is nothing to validate against', {
+      code: 'no-target',
+      where: data.name,
+      hint: 'name labels or values (--target FILE.npy, y in an archive), or leave --validation away',
+    });
+  }
   const { lossGraph, accuracy } = attachMetrics(attachLoss(graph, binding, plan), plan);
   const target = targetFor(lossGraph, plan, first.target, seed);
   const all = trainableParameters(model);

@@ -75,6 +75,16 @@ function rowsOf(inputs: number[][], targets?: number[][]): TrainingData {
 }
 
 describe('training', () => {
+  it('refuses to validate rows that have no target', async () => {
+    const inputs = new Map([['', tensorOf('float32', [100, 784], new Float32Array(78_400).fill(0.5))]]);
+    const model = await spec(small);
+    const open = (validation: number) =>
+      openTrainingData({ kind: 'tensors', from: 'x.npy', inputs }, model.graph.inputs, { validation, seed: 0 });
+    const refused = collect(model, { data: await open(0.2), steps: 2 });
+    await expect(refused).rejects.toMatchObject({ code: 'no-target', where: 'x.npy' });
+    expect((await collect(model, { data: await open(0), steps: 2 })).only('step')).toHaveLength(2);
+  });
+
   it('learns handwritten digits', async () => {
     const { only, end } = await collect(await spec(small), {
       data: await digits(2000, 0.2),
