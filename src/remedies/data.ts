@@ -2,6 +2,7 @@ import { isFloat } from '../graph/data-type.ts';
 import { consumers, type Model } from '../graph/graph.ts';
 import { tensorOf } from '../graph/tensor.ts';
 import { anyFinding } from './evidence.ts';
+import { kerasRebuild } from './patch/rebuild.ts';
 import { type Design, type InputStatistics, type Patch, type Patient, type Remedy, RemedyError } from './remedy.ts';
 import { GraphEditor } from './rewrite/editor.ts';
 
@@ -168,10 +169,18 @@ model = Standardized(model)
 `,
     keras: `import keras
 
-# the input ${name}${last}
+# the input ${name}${last}, of a model with one input
 ${keras}
-inputs = keras.Input(model.input_shape[1:])
-model = keras.Model(inputs, model(norm(inputs)))
+read = []  # the input as it is, and standardized
+
+def call(layer, *args, **kwargs):
+    if not read:
+        read.extend([args[0], norm(args[0])])
+    if args[0] is read[0]:
+        args = (read[1], *args[1:])
+    return layer(*args, **kwargs)
+
+${kerasRebuild.join('\n')}
 `,
     tfjs: `// the input ${name}${last}: the same numbers in training and in use
 ${tfjs}

@@ -1,5 +1,6 @@
 import { groupsOf, type NormalizationId, type NormalizationPlace } from './normalization.ts';
 import { foldedNote, kerasName, nameList, pythonList, torchPath } from './patch/names.ts';
+import { kerasRebuild, tfjsRebuild } from './patch/rebuild.ts';
 import { patchDraws } from './patch/weights.ts';
 import type { Patch } from './remedy.ts';
 import type { Draw } from './rewrite/draw.ts';
@@ -35,7 +36,7 @@ export function normalizationPatch(
   return {
     pytorch: `${norms.pytorch}\n\n# ${note}\n${body(pytorch)}`,
     keras: `${norms.keras}\n\n# ${note}\n${body(keras)}`,
-    tfjs: `${norms.tfjs}\n\n// ${note}\n${tfjs}`,
+    tfjs: `${norms.tfjs}\n// ${note}\n${tfjs}`,
   };
 }
 
@@ -63,58 +64,54 @@ function kerasPatch(id: NormalizationId, places: readonly NormalizationPlace[]):
   const cases = byCode(places, keras[id]).map(([code, group]) => {
     const [norm, comment = ''] = code.split('  # ');
     const names = nameList(group.map(({ stage }) => kerasName(stage.layer)));
-    return `for name in ${names}:\n    norms[name] = lambda: keras.layers.${norm}${comment && `  # ${comment}`}`;
+    const made = norm!.replace(/\)$/, norm!.endsWith('()') ? 'name=name)' : ', name=name)');
+    return `for name in ${names}:\n    norms[name] = lambda name: keras.layers.${made}${comment && `  # ${comment}`}`;
   });
   return [
     'import keras',
     '',
-    '# Behind each of these layers, before its activation. Layers stand in a row, as in keras.Sequential.',
+    '# Behind each of these layers, before its activation; new layers have names that end in "_norm".',
     'norms = {}',
     ...cases,
     '',
-    'x = inputs = keras.Input(model.input_shape[1:])',
-    'for layer in model.layers:',
-    '    if isinstance(layer, keras.layers.InputLayer):',
-    '        continue',
+    'def call(layer, *args, **kwargs):',
     '    if layer.name not in norms:',
-    '        x = layer(x)',
-    '        continue',
+    '        return layer(*args, **kwargs)',
     '    activation, layer.activation = layer.activation, keras.activations.linear',
-    '    x = keras.layers.Activation(activation)(norms[layer.name]()(layer(x)))',
-    'model = keras.Model(inputs, x)',
+    '    x = norms[layer.name](layer.name + "_norm")(layer(*args, **kwargs))',
+    '    if activation is keras.activations.linear:',
+    '        return x',
+    '    return keras.layers.Activation(activation, name=layer.name + "_activation")(x)',
+    '',
+    ...kerasRebuild,
   ].join('\n');
 }
 
 function tfjsPatch(id: NormalizationId, places: readonly NormalizationPlace[]): string {
   const names = nameList(places.map(({ stage }) => kerasName(stage.layer)));
   if (id === 'rms' || places.some(({ isImage }) => isImage && id !== 'batch')) {
-    return `// TensorFlow.js has no such layer: behind these, take tf.layers.batchNormalization instead.\n// ${places
-      .map(({ stage }) => stage.layer)
+    return `// Not covered: TensorFlow.js has no such layer. Behind these, take tf.layers.batchNormalization instead.\n// ${places
+      .map(({ stage }) => kerasName(stage.layer))
       .join(', ')}`;
   }
   const norm =
     id === 'batch'
-      ? 'tf.layers.batchNormalization({ epsilon: 1e-5, momentum: 0.9 })'
-      : 'tf.layers.layerNormalization({ epsilon: 1e-5 })';
-  return [
-    '// Behind each of these layers, before its activation. Layers stand in a row, as in tf.sequential.',
+      ? 'tf.layers.batchNormalization({ epsilon: 1e-5, momentum: 0.9, name })'
+      : 'tf.layers.layerNormalization({ epsilon: 1e-5, name })';
+  return tfjsRebuild([
+    '// Behind each of these layers, before its activation; new layers have names that end in "_norm".',
     `const normalized = new Set(${names});`,
-    '',
-    'const inputs = tf.input({ shape: model.inputs[0].shape.slice(1) });',
-    'let x = inputs;',
-    'for (const layer of model.layers) {',
-    "  if (layer.getClassName() === 'InputLayer') continue;",
-    '  if (!normalized.has(layer.name)) {',
-    '    x = layer.apply(x);',
-    '    continue;',
-    '  }',
+    "const linear = tf.layers.activation({ activation: 'linear' }).activation;",
+    'const call = (layer, x) => {',
+    '  if (!normalized.has(layer.name)) return layer.apply(x);',
     "  const activation = layer.getConfig().activation ?? 'linear';",
-    "  layer.activation = tf.layers.activation({ activation: 'linear' }).activation;",
-    `  x = ${norm}.apply(layer.apply(x));`,
-    '  x = tf.layers.activation({ activation }).apply(x);',
-    '}',
-    'const treated = tf.model({ inputs, outputs: x });',
-  ].join('\n');
+    '  layer.activation = linear;',
+    '  const name = layer.name + "_norm";',
+    `  const y = ${norm}.apply(layer.apply(x));`,
+    "  if (activation === 'linear') return y;",
+    '  return tf.layers.activation({ activation, name: layer.name + "_activation" }).apply(y);',
+    '};',
+  ]);
 }
 
 /** Places by the code they get, in their order. */

@@ -1,12 +1,12 @@
-import { kerasName } from './patch/names.ts';
 import { optimizerCode } from './patch/optimizer.ts';
+import { kerasRebuild, kerasWaiting, tfjsRebuild, tfjsWaiting } from './patch/rebuild.ts';
 import type { Patch, TrainingSetup } from './remedy.ts';
 
-/** Code that trains on logits and gives probabilities only where they are used. */
+/** Code that trains on logits, which the layer `place` of Keras or TensorFlow.js turned into probabilities, and gives probabilities only where they are used. */
 export function pairLossPatch(
   loss: 'cross-entropy' | 'binary-cross-entropy',
   training: TrainingSetup,
-  last: string,
+  place: string,
 ): Patch {
   const isBinary = loss === 'binary-cross-entropy';
   const optimizer = optimizerCode(training);
@@ -18,14 +18,13 @@ import torch.nn as nn
 #     ${isBinary ? 'torch.sigmoid(model(x))' : 'torch.softmax(model(x), dim=-1)'}
 criterion = ${isBinary ? 'nn.BCEWithLogitsLoss()  # targets from 0 to 1, as floats' : 'nn.CrossEntropyLoss()  # targets: class numbers, or one-hot rows as floats'}
 `,
-    keras: `import keras
-
-${kerasLinear(last)}model.compile(
+    keras: `${kerasLinear(place)}
+model.compile(
     optimizer=${optimizer.keras},
     loss=keras.losses.${isBinary ? 'BinaryCrossentropy' : 'CategoricalCrossentropy'}(from_logits=True),
 )
 `,
-    tfjs: `// in the model's definition: no activation for '${kerasName(last)}'; probabilities: ${isBinary ? 'model.predict(x).sigmoid()' : 'model.predict(x).softmax()'}
+    tfjs: `${tfjsLinear(place)}// probabilities: ${isBinary ? 'model.predict(x).sigmoid()' : 'model.predict(x).softmax()'}
 model.compile({
   optimizer: ${optimizer.tfjs ?? `tf.train.adam(${training.learningRate})`},
   loss: (targets, logits) => tf.losses.${isBinary ? 'sigmoidCrossEntropy' : 'softmaxCrossEntropy'}(targets, logits),
@@ -34,8 +33,8 @@ model.compile({
   };
 }
 
-/** Code without the inner function; `outer` is the operator or loss that reads it. */
-export function singleSoftmaxPatch(op: string, outer: string, last: string): Patch {
+/** Code without the inner function, which the layer `place` of Keras or TensorFlow.js computes; `outer` is the operator or loss that reads it. */
+export function singleSoftmaxPatch(op: string, outer: string, place: string): Patch {
   const what = op === 'Sigmoid' ? 'sigmoid' : 'softmax';
   const torch = `nn.${op === 'Sigmoid' ? 'Sigmoid' : 'Softmax'}`;
   return {
@@ -48,18 +47,50 @@ parent, name = places[${outer === op ? '-2]  # of the two at the end the first' 
 setattr(parent, name, nn.Identity())
 # where forward() calls a function instead, leave the call out
 `,
-    keras: `import keras
-
-${kerasLinear(last)}# a loss that takes logits: keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    keras: `${kerasLinear(place)}# a loss that takes logits: keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 `,
-    tfjs: `// in the model's definition: no activation '${what}' for '${kerasName(last)}', and a loss that takes logits
-const loss = (targets, logits) => tf.losses.softmaxCrossEntropy(targets, logits);
+    tfjs: `${tfjsLinear(place)}// a loss that takes logits: (targets, logits) => tf.losses.softmaxCrossEntropy(targets, logits)
 `,
   };
 }
 
-function kerasLinear(last: string): string {
-  return `# the last function goes; where it is a layer of its own, leave that out of the definition
-model.get_layer(${JSON.stringify(kerasName(last))}).activation = keras.activations.linear
-`;
+function kerasLinear(place: string): string {
+  return [
+    'import keras',
+    '',
+    '# the last function goes, within its layer or as a layer of its own',
+    `name = ${JSON.stringify(place)}`,
+    ...kerasWaiting,
+    '',
+    'def call(layer, *args, **kwargs):',
+    '    if layer.name == name or waiting.pop(id(args[0]), None):',
+    '        if isinstance(layer, (*functions, keras.layers.Softmax)):',
+    '            return args[0]',
+    '        own, layer.activation = layer.activation, keras.activations.linear',
+    '        y = layer(*args, **kwargs)',
+    '        if own is keras.activations.linear:',
+    '            waiting[id(y)] = name',
+    '        return y',
+    '    return layer(*args, **kwargs)',
+    '',
+    ...kerasRebuild,
+    '',
+  ].join('\n');
+}
+
+function tfjsLinear(place: string): string {
+  return tfjsRebuild([
+    '// the last function goes, within its layer or as a layer of its own',
+    `const name = ${JSON.stringify(place)};`,
+    ...tfjsWaiting,
+    'const call = (layer, x) => {',
+    '  if (layer.name !== name && !waiting.delete(x.id)) return layer.apply(x);',
+    "  if (functions.has(layer.getClassName()) || layer.getClassName() === 'Softmax') return x;",
+    '  const own = ownOf(layer);',
+    '  layer.activation = linear;',
+    '  const y = layer.apply(x);',
+    "  if (own === 'linear') waiting.set(y.id, name);",
+    '  return y;',
+    '};',
+  ]);
 }

@@ -2,6 +2,7 @@ import { effectiveDecades } from '../diagnosis/decay.ts';
 import { consumers, type Graph, type Model, type Node, producers } from '../graph/graph.ts';
 import { anyFinding } from './evidence.ts';
 import { pairLossPatch, singleSoftmaxPatch } from './outputs-patch.ts';
+import { kerasLayerOf } from './patch/names.ts';
 import { type Design, type Patient, type Remedy, RemedyError } from './remedy.ts';
 import { GraphEditor } from './rewrite/editor.ts';
 import { mixingLayers } from './rewrite/redraw.ts';
@@ -70,13 +71,14 @@ export const pairLoss: Remedy = {
   patch(patient) {
     const { design } = patient;
     const pairing = pairingOf(design);
-    return pairLossPatch(
-      pairing?.loss ?? 'cross-entropy',
-      design.training,
-      mixingLayers(design.model).at(-1)?.name ?? '',
-    );
+    return pairLossPatch(pairing?.loss ?? 'cross-entropy', design.training, kerasPlace(design.model, pairing?.node));
   },
 };
+
+/** The layer of Keras or TensorFlow.js that computes a function at the end. */
+function kerasPlace(model: Model, node: Node | undefined): string {
+  return kerasLayerOf(node?.name ?? '', mixingLayers(model).at(-1)?.name ?? '');
+}
 
 /** A softmax, or a sigmoid, whose result another softmax reads. */
 interface Double {
@@ -170,7 +172,7 @@ export const removeDoubleSoftmax: Remedy = {
     return singleSoftmaxPatch(
       double?.inner.op ?? 'Softmax',
       double?.outer ?? 'Softmax',
-      mixingLayers(patient.design.model).at(-1)?.name ?? '',
+      kerasPlace(patient.design.model, double?.inner),
     );
   },
 };

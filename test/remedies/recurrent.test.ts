@@ -361,9 +361,9 @@ describe('patches', () => {
     const patient = await patientOf(model, batch);
     const { pytorch, keras, tfjs } = remedy('use-lstm').patch(patient);
     expect(pytorch).toContain('model.rnn = gated(model.rnn)');
-    expect(keras).toContain('keras.layers.LSTM(32, return_sequences=True, name="rnn.l0")');
-    expect(tfjs).toContain(
-      "tf.layers.lstm({ units: 32, returnSequences: true, unitForgetBias: true, name: 'rnn.l0' })",
-    );
+    expect(keras).toContain('names = ["rnn.l0"]');
+    expect(keras).toContain('keras.layers.LSTM(name=name, **{key: config[key] for key in shared})');
+    expect(tfjs).toContain('const names = new Set(["rnn.l0"]);');
+    expect(tfjs).toContain("tf.layers.lstm({ ...shared, recurrentActivation: 'sigmoid', name })");
   });
 });

@@ -2,6 +2,7 @@ import { isFloat } from '../../graph/data-type.ts';
 import { type Model, producers } from '../../graph/graph.ts';
 import { sizeOf } from '../../graph/tensor.ts';
 import { decadesWithout, findingNaming, findingOf, foreseeEffective } from '../evidence.ts';
+import { kerasLayerOf } from '../patch/names.ts';
 import { type Design, type Patient, type Remedy, RemedyError } from '../remedy.ts';
 import { type ActivationSite, findActivationSites, replaceActivation } from '../rewrite/activation-sites.ts';
 import { asVariances, criticalDraw, type Draw, drawLayers, neededDraws, usualDraw } from '../rewrite/draw.ts';
@@ -38,7 +39,8 @@ export const activationRemedies: readonly Remedy[] = swaps.map((swap) => ({
     if (!plan) throw nothingToReplace(swap, model);
     const slopes = plan.sites.map((site) => sizeOf(slopesAt(site, model, patient)));
     const modules = plan.sites.map((site) => moduleOf(site, model));
-    return patchSwap(patient, { swap, ...plan, slopes, modules });
+    const places = plan.sites.map(({ nodes, layer }) => kerasLayerOf(nodes[0]!, layer));
+    return patchSwap(patient, { swap, ...plan, slopes, modules, places });
   },
 }));
 

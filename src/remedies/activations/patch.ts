@@ -1,9 +1,10 @@
-import { endsIn, kerasName, nameList } from '../patch/names.ts';
+import { endsIn, nameList } from '../patch/names.ts';
+import { kerasRebuild, kerasWaiting, tfjsRebuild, tfjsWaiting } from '../patch/rebuild.ts';
 import { patchDraws } from '../patch/weights.ts';
 import type { Patch, Patient } from '../remedy.ts';
 import type { Draw } from '../rewrite/draw.ts';
 import type { WeightLayer } from '../rewrite/weight-layers.ts';
-import type { Swap } from './table.ts';
+import { FIRST_SLOPE, type Swap } from './table.ts';
 
 /** PyTorch's modules of the operators that are replaced. */
 const torchModules: Readonly<Record<string, string>> = {
@@ -19,25 +20,25 @@ export interface PatchedSwap {
   readonly swap: Swap;
   /** Operators that are replaced, as the network has them. */
   readonly ops: readonly string[];
-  /** Layers whose activation function is replaced. */
-  readonly layers: readonly WeightLayer[];
   readonly draws: ReadonlyMap<WeightLayer, Draw>;
   /** PReLU's slopes for each replaced function, in the network's order. */
   readonly slopes: readonly number[];
+  /** The layer of Keras or TensorFlow.js that computes each replaced function. */
+  readonly places: readonly string[];
   /** PyTorch's module of each replaced function, where it has one of its own. */
   readonly modules: readonly (string | undefined)[];
 }
 
 /** Code that replaces the functions and draws the weights before them. */
 export function patchSwap(patient: Patient, patched: PatchedSwap): Patch {
-  const { draws, swap } = patched;
+  const { draws } = patched;
   const weights = draws.size > 0 ? patchDraws(draws) : undefined;
   const join = (before: string, after: string | undefined) => (after ? `${before}\n${after}` : before);
   const body = (code: string | undefined) => code?.replace(/^import .*\n\n/, '');
   return {
     pytorch: join(torchSwap(patient, patched), body(weights?.pytorch)),
     keras: join(kerasSwap(patched), body(weights?.keras)),
-    tfjs: join(tfjsSwap(patched), swap.tfjs === undefined && swap.tfjsLayer === undefined ? undefined : weights?.tfjs),
+    tfjs: join(tfjsSwap(patched), weights?.tfjs),
   };
 }
 
@@ -107,37 +108,93 @@ function pythonSlopes(slopes: readonly number[]): string {
     : `[${slopes.join(', ')}]`;
 }
 
-function kerasSwap({ swap, layers }: PatchedSwap): string {
-  const names = layers.map(({ name }) => kerasName(name));
-  if (swap.keras === undefined) {
-    const [layer] = layers;
-    const image = (layer?.layer.node.op ?? '').startsWith('Conv');
-    const own = swap.kerasLayer!.replace(', shared_axes=[…]', image ? ', shared_axes=[1, 2]' : '');
-    return `import keras
-
-# in the model's definition: activation=None for ${names.join(', ')}, and behind each
-x = ${own}(x)
-`;
-  }
-  return `import keras
-
-# the functions that stand in the layers; one that is a layer of its own is replaced in the definition
-for name in ${nameList(names)}:
-    model.get_layer(name).activation = ${swap.keras}
-model.compile(optimizer=model.optimizer, loss=model.loss)  # what was compiled before holds the old functions
-`;
+/** Layers by name, and of each the number of PReLU's slopes. */
+function slopeCounts({ places, slopes }: PatchedSwap): string {
+  return `{ ${places.map((name, i) => `${JSON.stringify(name)}: ${slopes[i]}`).join(', ')} }`;
 }
 
-function tfjsSwap({ swap, layers }: PatchedSwap): string {
-  const names = layers.map(({ name }) => `'${kerasName(name)}'`).join(', ');
-  if (swap.tfjs !== undefined) {
-    return `// in the model's definition, for ${names}
-const activation = '${swap.tfjs}';  // tf.layers.dense({ units, activation, name })
-`;
-  }
-  const image = (layers[0]?.layer.node.op ?? '').startsWith('Conv');
-  const own = swap.tfjsLayer!.replace(', sharedAxes: […]', image ? ', sharedAxes: [1, 2]' : '');
-  return `// in the model's definition: no activation for ${names}, and behind each
-model.add(${own});
-`;
+function kerasSwap(patched: PatchedSwap): string {
+  const { swap, places } = patched;
+  const isPrelu = swap.id === 'use-prelu';
+  const isLeaky = swap.keras?.includes('(x') ?? false;
+  const name = isLeaky ? swap.id.slice('use-'.length).replaceAll('-', '_') : swap.keras;
+  const made = isPrelu
+    ? [
+        '',
+        `slopes = ${slopeCounts(patched).replace('{ ', '{').replace(' }', '}')}  # one per channel`,
+        '',
+        'def prelu(name, x):',
+        '    last = len(x.shape) if slopes[name] == 1 else len(x.shape) - 1',
+        `    start = keras.initializers.Constant(${FIRST_SLOPE})`,
+        '    return keras.layers.PReLU(start, shared_axes=list(range(1, last)) or None, name=name + "_prelu")(x)',
+      ]
+    : isLeaky
+      ? ['', '@keras.saving.register_keras_serializable()', `def ${name}(x):`, `    return ${swap.keras}`]
+      : [];
+  return [
+    'import keras',
+    '',
+    '# the functions of these layers, within them or as layers of their own',
+    `names = ${nameList(places)}`,
+    ...kerasWaiting,
+    ...made,
+    '',
+    'def call(layer, *args, **kwargs):',
+    '    name = waiting.pop(id(args[0]), layer.name)',
+    '    if name in names and isinstance(layer, functions):',
+    `        return ${isPrelu ? 'prelu(name, args[0])' : `keras.layers.Activation(${name}, name=layer.name)(args[0])`}`,
+    '    if layer.name in names and layer.activation is not keras.activations.linear:',
+    ...(isPrelu
+      ? ['        layer.activation = keras.activations.linear', '        return prelu(name, layer(*args, **kwargs))']
+      : [`        layer.activation = ${name}`, '        return layer(*args, **kwargs)']),
+    '    y = layer(*args, **kwargs)',
+    '    if name in names:',
+    '        waiting[id(y)] = name',
+    '    return y',
+    '',
+    ...kerasRebuild,
+    '',
+  ].join('\n');
+}
+
+function tfjsSwap(patched: PatchedSwap): string {
+  const { swap, places } = patched;
+  const own = swap.tfjs;
+  const made = own
+    ? [
+        `const made = (config) => tf.layers.activation({ activation: '${own}', ...config });`,
+        'const create = (name, x, layer) => made({ name: layer }).apply(x);',
+      ]
+    : swap.id === 'use-prelu'
+      ? [
+          `const slopes = ${slopeCounts(patched)}; // one per channel`,
+          'const create = (name, x) => {',
+          '  const last = slopes[name] === 1 ? x.shape.length : x.shape.length - 1;',
+          '  const sharedAxes = Array.from({ length: last - 1 }, (_, i) => i + 1);',
+          `  const alphaInitializer = tf.initializers.constant({ value: ${FIRST_SLOPE} });`,
+          '  const config = { alphaInitializer, name: name + "_prelu", ...(sharedAxes.length > 0 && { sharedAxes }) };',
+          '  return tf.layers.prelu(config).apply(x);',
+          '};',
+        ]
+      : [
+          `const create = (name, x) => ${swap.tfjsLayer!.replace(' }', `, name: \`\${name}_${swap.id.slice('use-'.length).replaceAll('-', '_')}\` }`)}.apply(x);`,
+        ];
+  return tfjsRebuild([
+    '// the functions of these layers, within them or as layers of their own',
+    `const names = new Set(${nameList(places)});`,
+    ...tfjsWaiting,
+    ...made,
+    'const call = (layer, x) => {',
+    '  const name = waiting.get(x.id) ?? layer.name;',
+    '  if (names.has(name) && functions.has(layer.getClassName())) return create(name, x, layer.name);',
+    "  if (names.has(layer.name) && ownOf(layer) !== 'linear') {",
+    ...(own
+      ? ['    layer.activation = made().activation;', '    return layer.apply(x);']
+      : ['    layer.activation = linear;', '    return create(name, layer.apply(x));']),
+    '  }',
+    '  const y = layer.apply(x);',
+    '  if (names.has(name)) waiting.set(y.id, name);',
+    '  return y;',
+    '};',
+  ]);
 }

@@ -17,10 +17,10 @@ export interface Swap {
   readonly references: readonly string[];
   write(editor: GraphEditor, X: string, name: string, ask: WriteOptions): string;
   readonly torch: string;
-  /** An expression for Keras' and TensorFlow.js' `activation`; undefined where it is a layer of its own. */
+  /** What Keras has for it: a function, or an expression in x. */
   readonly keras?: string;
+  /** TensorFlow.js' name for it, or the layer where it has no such function. */
   readonly tfjs?: string;
-  readonly kerasLayer?: string;
   readonly tfjsLayer?: string;
 }
 
@@ -32,8 +32,9 @@ export interface WriteOptions {
   readonly slopes: readonly number[];
 }
 
-/** PReLU's first slope (He et al. 2015, section 2.1), Leaky ReLU's fixed one (Maas et al. 2013; ONNX' default). */
-const FIRST_SLOPE = 0.25;
+/** PReLU's first slope (He et al. 2015, section 2.1). */
+export const FIRST_SLOPE = 0.25;
+/** Leaky ReLU's fixed slope (Maas et al. 2013; ONNX' default). */
 const LEAK = 0.01;
 
 const one =
@@ -68,7 +69,7 @@ export const swaps: readonly Swap[] = [
     references: ['Maas, Hannun & Ng 2013', 'He et al. 2015'],
     write: one('LeakyRelu', { alpha: LEAK }),
     torch: `nn.LeakyReLU(${LEAK})`,
-    keras: `lambda x: keras.activations.leaky_relu(x, negative_slope=${LEAK})`,
+    keras: `keras.activations.leaky_relu(x, negative_slope=${LEAK})`,
     tfjsLayer: `tf.layers.leakyReLU({ alpha: ${LEAK} })`,
   },
   {
@@ -85,8 +86,6 @@ export const swaps: readonly Swap[] = [
       return editor.add('PRelu', [X, slope], name)[0]!;
     },
     torch: 'nn.PReLU',
-    kerasLayer: `keras.layers.PReLU(alpha_initializer=keras.initializers.Constant(${FIRST_SLOPE}), shared_axes=[…])`,
-    tfjsLayer: `tf.layers.prelu({ alphaInitializer: tf.initializers.constant({ value: ${FIRST_SLOPE} }), sharedAxes: […] })`,
   },
   {
     id: 'use-elu',
@@ -127,7 +126,7 @@ export const swaps: readonly Swap[] = [
     references: ['Hendrycks & Gimpel 2016', 'Roberts, Yaida & Hanin 2022, section 5.3'],
     write: one('Gelu'),
     torch: 'nn.GELU()',
-    keras: 'lambda x: keras.activations.gelu(x, approximate=False)',
+    keras: 'keras.activations.gelu',
     tfjs: 'gelu',
   },
   {

@@ -77,22 +77,32 @@ for name in ${names}:
     layer = model.get_layer(name)
     layer.kernel.assign(keras.initializers.Orthogonal()(layer.kernel.shape))
     if layer.use_bias:
-        layer.bias.assign(keras.ops.zeros_like(layer.bias))
-    before = keras.Model(model.inputs, layer.input)(inputs)
+        layer.bias.assign(keras.ops.zeros(layer.bias.shape))
+    read, own = [], layer.call
+    layer.call = lambda x, **options: read.append(x) or own(x, **options)
+    model(inputs, training=True)
+    layer.call = own
     activation, layer.activation = layer.activation, keras.activations.linear
     # the output is linear in the kernel: one division is enough
-    layer.kernel.assign(layer.kernel / keras.ops.std(layer(before)))
+    layer.kernel.assign(layer.kernel / keras.ops.std(layer(read[0])))
     layer.activation = activation
 `,
-    tfjs: `// inputs: one batch of the training data; dense layers from input to output
+    tfjs: `// inputs: one batch of the training data; layers from input to output
+const linear = tf.layers.activation({ activation: 'linear' }).activation;
 for (const name of ${names}) {
   const layer = model.getLayer(name);
   const [kernel, ...bias] = layer.getWeights();
-  const before = tf.model({ inputs: model.inputs, outputs: layer.input }).predict(inputs);
-  const drawn = tf.initializers.orthogonal({}).apply(kernel.shape);
-  // of a convolution: tf.conv2d(before, drawn, strides, padding) in place of the product
-  const { variance } = tf.moments(before.matMul(drawn));
-  layer.setWeights([drawn.div(variance.sqrt()), ...bias.map((b) => tf.zerosLike(b))]);
+  const units = kernel.shape.at(-1);
+  const drawn = tf.initializers.orthogonal({}).apply([kernel.size / units, units]).reshape(kernel.shape);
+  const before = bias.map((b) => tf.zerosLike(b));
+  layer.setWeights([drawn, ...before]);
+  const { outputTensors } = layer.inboundNodes.at(-1);
+  const activation = layer.activation;
+  layer.activation = linear;
+  const output = tf.model({ inputs: model.inputs, outputs: outputTensors[0] }).predict(inputs);
+  layer.activation = activation;
+  // the output is linear in the kernel: one division is enough
+  layer.setWeights([drawn.div(tf.moments(output).variance.sqrt()), ...before]);
 }
 `,
   };

@@ -24,6 +24,32 @@ function namesOf(layers: readonly PatchedRecurrence[]): string {
   return nameList(layers.map(({ layer }) => kerasName(layer)));
 }
 
+/** Statements for the cell of each layer; one that reads both ways has two. */
+function kerasCells(layers: readonly PatchedRecurrence[], lines: readonly string[]): string {
+  return `import keras
+
+for name in ${namesOf(layers)}:
+    layer = model.get_layer(name)
+    both = isinstance(layer, keras.layers.Bidirectional)
+    for cell in [layer.forward_layer.cell, layer.backward_layer.cell] if both else [layer.cell]:
+${lines.map((line) => `        ${line}`).join('\n')}
+`;
+}
+
+/** A function body that gives a cell's new weights. */
+function tfjsCells(layers: readonly PatchedRecurrence[], lines: readonly string[]): string {
+  return `for (const name of ${namesOf(layers)}) {
+  const layer = model.getLayer(name);
+  const own = layer.getClassName() === 'Bidirectional' ? [layer.forwardLayer, layer.backwardLayer] : [layer];
+  const change = (cell, [kernel, recurrent, ...bias]) => {
+    const n = recurrent.shape[0];
+${lines.map((line) => `    ${line}`).join('\n')}
+  };
+  for (const one of own) one.setWeights(change(one.cell, one.getWeights()));
+}
+`;
+}
+
 /** Orthogonal matrices, gate by gate. */
 export function patchOrthogonal(layers: readonly PatchedRecurrence[]): Patch {
   return {
@@ -35,25 +61,18 @@ for layer in ${modulesOf(layers)}:
             for gate in weight.data.split(layer.hidden_size):  # the gates are stacked
                 nn.init.orthogonal_(gate)
 `,
-    keras: `import keras
-
-orthogonal = keras.initializers.Orthogonal()
-for name in ${namesOf(layers)}:
-    cell = model.get_layer(name).cell
-    n = cell.units
-    gates = cell.recurrent_kernel.shape[1] // n
-    blocks = [orthogonal((n, n)) for _ in range(gates)]
-    cell.recurrent_kernel.assign(keras.ops.concatenate(blocks, axis=1))
-`,
-    tfjs: `for (const name of ${namesOf(layers)}) {
-  const layer = model.getLayer(name);
-  const [kernel, recurrent, ...bias] = layer.getWeights();
-  const [n, columns] = recurrent.shape;
-  const orthogonal = tf.initializers.orthogonal({});
-  const blocks = Array.from({ length: columns / n }, () => orthogonal.apply([n, n]));
-  layer.setWeights([kernel, tf.concat(blocks, 1), ...bias]);
-}
-`,
+    keras: kerasCells(layers, [
+      'n = cell.units',
+      'gates = cell.recurrent_kernel.shape[1] // n',
+      '# one initializer for each gate: called again, it draws the same numbers',
+      'blocks = [keras.initializers.Orthogonal()((n, n)) for _ in range(gates)]',
+      'cell.recurrent_kernel.assign(keras.ops.concatenate(blocks, axis=1))',
+    ]),
+    tfjs: tfjsCells(layers, [
+      'const orthogonal = tf.initializers.orthogonal({});',
+      'const blocks = Array.from({ length: recurrent.shape[1] / n }, () => orthogonal.apply([n, n]));',
+      'return [kernel, tf.concat(blocks, 1), ...bias];',
+    ]),
   };
 }
 
@@ -70,24 +89,18 @@ for layer in ${modulesOf(layers)}:
         elif name.startswith('bias'):
             nn.init.zeros_(parameter)
 `,
-    keras: `import keras
-
-for name in ${namesOf(layers)}:
-    cell = model.get_layer(name).cell
-    cell.activation = keras.activations.relu
-    cell.recurrent_kernel.assign(keras.ops.eye(cell.units))
-    if cell.use_bias:
-        cell.bias.assign(keras.ops.zeros_like(cell.bias))
-model.compile(optimizer=model.optimizer, loss=model.loss)  # what was compiled before holds tanh
+    keras: `${kerasCells(layers, [
+      'cell.activation = keras.activations.relu',
+      'cell.recurrent_kernel.assign(keras.ops.eye(cell.units))',
+      'if cell.use_bias:',
+      '    cell.bias.assign(keras.ops.zeros(cell.bias.shape))',
+    ])}if model.compiled:  # what was compiled before holds tanh
+    model.compile(optimizer=model.optimizer, loss=model.loss)
 `,
-    tfjs: `// in the model's definition, of ${layers.map(({ layer }) => `'${kerasName(layer)}'`).join(', ')}
-tf.layers.simpleRNN({
-  units: ${layers[0]?.hidden ?? 'units'},
-  activation: 'relu',
-  recurrentInitializer: 'identity',
-  biasInitializer: 'zeros',
-});
-`,
+    tfjs: tfjsCells(layers, [
+      "cell.activation = tf.layers.activation({ activation: 'relu' }).activation;",
+      'return [kernel, tf.eye(n), ...bias.map((b) => tf.zerosLike(b))];',
+    ]),
   };
 }
 
@@ -115,20 +128,15 @@ for layer in ${modulesOf(layers)}:
         elif name.startswith('bias_hh'):
             nn.init.zeros_(bias.data[n:2 * n])
 ${withoutBias(layers)}`,
-    keras: `import keras
-
-for name in ${namesOf(layers)}:
-    cell = model.get_layer(name).cell  # unit_forget_bias=True in its definition does the same
-    n = cell.units
-    bias = cell.bias  # gates i, f, c, o
-    bias.assign(keras.ops.concatenate([bias[:n], keras.ops.ones(n), bias[2 * n:]]))
-`,
-    tfjs: `for (const name of ${namesOf(layers)}) {
-  const layer = model.getLayer(name);  // unitForgetBias: true in its definition does the same
-  const [kernel, recurrent, bias] = layer.getWeights();
-  const n = recurrent.shape[0];  // gates i, f, c, o
-  layer.setWeights([kernel, recurrent, tf.concat([bias.slice(0, n), tf.ones([n]), bias.slice(2 * n)])]);
-}
-`,
+    keras: `# unit_forget_bias=True in the layer's definition does the same
+${kerasCells(layers, [
+  'n = cell.units',
+  'if cell.use_bias:  # gates i, f, c, o',
+  '    cell.bias.assign(keras.ops.concatenate([cell.bias[:n], keras.ops.ones(n), cell.bias[2 * n:]]))',
+])}`,
+    tfjs: `// unitForgetBias: true in the layer's definition does the same; gates i, f, c, o
+${tfjsCells(layers, [
+  'return [kernel, recurrent, ...bias.map((b) => tf.concat([b.slice(0, n), tf.ones([n]), b.slice(2 * n)]))];',
+])}`,
   };
 }

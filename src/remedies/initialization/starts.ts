@@ -96,7 +96,7 @@ export const zeroBiases: Remedy = {
     const names = nameList([...new Set(biases.map(({ layer }) => kerasName(layer)))]);
     return {
       pytorch: `import torch.nn as nn\n\nfor bias in ${pythonList(torch)}:\n    nn.init.zeros_(bias)\n`,
-      keras: `import keras\n\nfor name in ${names}:\n    layer = model.get_layer(name)\n    layer.bias.assign(keras.ops.zeros_like(layer.bias))\n`,
+      keras: `import keras\n\nfor name in ${names}:\n    layer = model.get_layer(name)\n    layer.bias.assign(keras.ops.zeros(layer.bias.shape))\n`,
       tfjs: `for (const name of ${names}) {\n  const layer = model.getLayer(name);\n  const [kernel, bias] = layer.getWeights();\n  layer.setWeights([kernel, tf.zerosLike(bias)]);\n}\n`,
     };
   },

@@ -65,9 +65,21 @@ function follows(first: RegExpExecArray, next: RegExpExecArray | null | undefine
   return !!next && next[1] === first[1] && next[3] === first[3] && Number(next[2]) === Number(first[2]) + by;
 }
 
-/** A layer's name as Keras and TensorFlow.js allow it. */
+/**
+ * A layer's name in Keras and TensorFlow.js, where it has no "/": TensorFlow's exporters put the scopes of models around
+ * it, `sequential/dense_1`.
+ */
 export function kerasName(layer: string): string {
-  return layer.replaceAll('/', '_');
+  return layer.slice(layer.lastIndexOf('/') + 1);
+}
+
+/**
+ * The layer of Keras or TensorFlow.js that computes an activation function, by the scope TensorFlow's exporters give its
+ * node: `sequential/act_1/Tanh` → `act_1`; where a node is named otherwise, the layer before it.
+ */
+export function kerasLayerOf(node: string, layer: string): string {
+  const [, scope] = /^[^/].*?([^/]+)\/[^/]+$/.exec(node) ?? [];
+  return layer.includes('/') && scope !== undefined ? scope : kerasName(layer);
 }
 
 /** Names as a list literal that Python and JavaScript share. */

@@ -44,19 +44,29 @@ export function patchOptimizer(training: TrainingSetup, note: string): Patch {
     pytorch: `import torch\n\n# ${note}\noptimizer = ${pytorch}\n`,
     keras: `import keras\n\n# ${note}\nmodel.compile(optimizer=${keras}, loss=model.loss)\n`,
     tfjs: tfjs
-      ? `// ${note}\nmodel.compile({ optimizer: ${tfjs}, loss: model.loss });\n`
+      ? `// ${note}${tfjsLimit(training)}\nmodel.compile({ optimizer: ${tfjs}, loss: model.loss });\n`
       : tfjsWithoutClass(training, note),
   };
+}
+
+/** Where an option cannot be given. */
+function tfjsLimit({ optimizer: { name } }: TrainingSetup): string {
+  return name === 'adagrad'
+    ? '\n// TensorFlow.js adds 1e-7 under the root: gradients below 3e-4 get shorter steps than in PyTorch'
+    : '';
 }
 
 /** AdamW is Adam and a decay of one's own; what has no counterpart at all is Adam. */
 function tfjsWithoutClass({ optimizer, learningRate }: TrainingSetup, note: string): string {
   const { name, options } = resolveOptimizer(optimizer);
-  const rate = number(learningRate);
-  if (name !== 'adamw')
-    return `// TensorFlow.js has no ${name}: Adam is nearest\nmodel.compile({ optimizer: tf.train.adam(${rate}), loss: model.loss });\n`;
+  const { beta1, beta2, epsilon } = options;
+  const own = name === 'adamw' ? { beta1: beta1!, beta2: beta2!, epsilon: epsilon! } : {};
+  const adam = optimizerCode({ optimizer: { name: 'adam', options: own as never }, learningRate }).tfjs;
+  if (name !== 'adamw') {
+    return `// TensorFlow.js has no ${name}: Adam is nearest\nmodel.compile({ optimizer: ${adam}, loss: model.loss });\n`;
+  }
   return `// ${note}
-model.compile({ optimizer: tf.train.adam(${rate}), loss: model.loss });
+model.compile({ optimizer: ${adam}, loss: model.loss });
 ${tfjsDecay(learningRate, Number(options.weightDecay))}`;
 }
 
@@ -105,10 +115,15 @@ function kerasOptions(name: string, options: Options): string {
     // Keras' defaults are 0.9 and 1e-7, and an accumulator that starts at 0.1.
     ...(name === 'rmsprop' ? [`rho=${number(rho!)}`] : []),
     ...(name === 'adagrad' ? ['initial_accumulator_value=0'] : []),
-    ...(epsilon !== undefined ? [`epsilon=${number(epsilon)}`] : []),
+    ...(epsilon !== undefined ? [`epsilon=${number(withinRoot(name, epsilon))}`] : []),
     ...(decay ? [`weight_decay=${number(decay)}`] : []),
   ];
   return parts.map((part) => `, ${part}`).join('');
+}
+
+/** Keras and TensorFlow.js add the ε of these under the root, √(v + ε); PyTorch and this project outside, √v + ε. */
+function withinRoot(name: string, epsilon: number | boolean): number | boolean {
+  return name === 'rmsprop' || name === 'adagrad' ? Number(epsilon) ** 2 : epsilon;
 }
 
 function tfjsOptions(name: string, { momentum, rho, beta1, beta2, epsilon }: Options): string[] {
@@ -117,10 +132,13 @@ function tfjsOptions(name: string, { momentum, rho, beta1, beta2, epsilon }: Opt
       return [number(momentum!)];
     case 'nesterov':
       return [number(momentum!), 'true'];
+    // Their defaults for ε are 1e-7, and an accumulator that starts at 0.1.
     case 'rmsprop':
-      return [number(rho!)];
+      return [number(rho!), '0', number(withinRoot(name, epsilon!))];
+    case 'adagrad':
+      return ['0'];
     case 'adam':
-      return beta1 === 0.9 && beta2 === 0.999 && epsilon === 1e-8 ? [] : [beta1, beta2, epsilon].map((x) => number(x!));
+      return [beta1, beta2, epsilon].map((x) => number(x!));
     default:
       return [];
   }

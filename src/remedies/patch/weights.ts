@@ -91,13 +91,12 @@ function kerasDraw({ draw, layers }: Group): string {
     : draw.scheme.scheme === 'orthogonal'
       ? `Orthogonal(gain=${shown(gainOf(draw.scheme))})`
       : 'Zeros()';
-  return `kernel_initializer = keras.initializers.${kernel}
-bias_initializer = keras.initializers.get(${bias})
-for name in ${nameList(layers.map(({ name }) => kerasName(name)))}:
+  return `for name in ${nameList(layers.map(({ name }) => kerasName(name)))}:
     layer = model.get_layer(name)
-    layer.kernel.assign(kernel_initializer(layer.kernel.shape))
+    # one initializer for each: called again, it draws the same numbers
+    layer.kernel.assign(keras.initializers.${kernel}(layer.kernel.shape))
     if layer.use_bias:
-        layer.bias.assign(bias_initializer(layer.bias.shape))
+        layer.bias.assign(keras.initializers.get(${bias})(layer.bias.shape))
 `;
 }
 
@@ -107,22 +106,31 @@ function kerasDistribution(distribution: string): string {
 }
 
 function tfjsDraw({ draw, layers }: Group): string {
-  const scaling = scalingOf(draw);
   const { biasDeviation } = draw;
-  const kernel = scaling
-    ? `varianceScaling({ scale: ${shown(scaling.scale)}, mode: '${{ fan_in: 'fanIn', fan_avg: 'fanAvg' }[scaling.mode]}', distribution: '${scaling.distribution}' })`
-    : draw.scheme.scheme === 'orthogonal'
-      ? `orthogonal({ gain: ${shown(gainOf(draw.scheme))} })`
-      : 'zeros()';
-  const bias = biasDeviation ? `randomNormal({ mean: 0, stddev: ${shown(biasDeviation)} })` : 'zeros()';
+  const bias = biasDeviation ? `tf.randomNormal(bias.shape, 0, ${shown(biasDeviation)})` : 'tf.zerosLike(bias)';
   return `for (const name of ${nameList(layers.map(({ name }) => kerasName(name)))}) {
   const layer = model.getLayer(name);
   const [kernel, bias] = layer.getWeights();
-  const drawn = [tf.initializers.${kernel}.apply(kernel.shape)];
-  if (bias) drawn.push(tf.initializers.${bias}.apply(bias.shape));
-  layer.setWeights(drawn);
+${tfjsKernel(draw)}
+  layer.setWeights(bias ? [drawn, ${bias}] : [drawn]);
 }
 `;
+}
+
+function tfjsKernel(draw: Draw): string {
+  const scaling = scalingOf(draw);
+  if (scaling?.distribution === 'uniform') {
+    return `  const drawn = tf.initializers.varianceScaling({ scale: ${shown(scaling.scale)}, mode: 'fanAvg', distribution: 'uniform' }).apply(kernel.shape);`;
+  }
+  const fan = '  const units = kernel.shape.at(-1);\n  const fanIn = kernel.size / units;';
+  if (scaling) {
+    // Its own varianceScaling cuts the normal distribution off at two deviations, which takes a quarter of the variance.
+    return `${fan}\n  const drawn = tf.randomNormal(kernel.shape, 0, Math.sqrt(${shown(scaling.scale)} / fanIn));`;
+  }
+  if (draw.scheme.scheme === 'orthogonal') {
+    return `${fan}\n  const drawn = tf.initializers.orthogonal({ gain: ${shown(gainOf(draw.scheme))} }).apply([fanIn, units]).reshape(kernel.shape);`;
+  }
+  return '  const drawn = tf.zerosLike(kernel);';
 }
 
 function gainOf(scheme: Draw['scheme']): number {

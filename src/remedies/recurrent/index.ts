@@ -65,7 +65,7 @@ export const recurrentRemedies: readonly Remedy[] = kinds.map(({ id, op, times, 
     const sites = new Map(recurrentSites(patient.design.model).map((site) => [site.node, site]));
     return predictSteps(patient, [...sites.keys()], (node) => firstStep(op, sites.get(node)!));
   },
-  patch: ({ design: { model } }) => patchGates(model, recurrentSites(model), op),
+  patch: ({ design: { model } }) => patchGates(recurrentSites(model), op),
 }));
 
 /**

@@ -1,14 +1,14 @@
-import type { Model } from '../../graph/graph.ts';
-import { kerasName, torchAssignment, torchPath } from '../patch/names.ts';
+import { kerasName, nameList, torchAssignment, torchPath } from '../patch/names.ts';
+import { kerasRebuild, tfjsRebuild } from '../patch/rebuild.ts';
 import type { Patch } from '../remedy.ts';
 import type { RecurrentSite } from './sites.ts';
 
 /** Code that puts gated layers in the place of plain ones. */
-export function patchGates(model: Model, sites: readonly RecurrentSite[], op: 'LSTM' | 'GRU'): Patch {
+export function patchGates(sites: readonly RecurrentSite[], op: 'LSTM' | 'GRU'): Patch {
   return {
     pytorch: torchPatch(sites, op),
-    keras: sites.map((site) => kerasLayer(model, site, op)).join('\n'),
-    tfjs: sites.map((site) => tfjsLayer(model, site, op)).join('\n'),
+    keras: kerasPatch(sites, op),
+    tfjs: tfjsPatch(sites, op),
   };
 }
 
@@ -57,36 +57,79 @@ ${returned}
 `;
 }
 
-/** Whether the layer passes on every step. */
-function isWhole({ graph }: Model, { node }: RecurrentSite): boolean {
-  const [Y] = node.outputs;
-  return !!Y && graph.nodes.some(({ inputs }) => inputs.includes(Y));
+function namesOf(sites: readonly RecurrentSite[]): string {
+  return nameList([...new Set(sites.map(({ layer }) => kerasName(layer)))]);
 }
 
-function kerasLayer(model: Model, site: RecurrentSite, op: 'LSTM' | 'GRU'): string {
-  const { directions, hidden, layer } = site;
-  const whole = isWhole(model, site) ? ', return_sequences=True' : '';
-  const name = `name="${kerasName(layer)}"`;
-  const cell = `keras.layers.${op}(${hidden}${whole}${directions === 2 ? '' : `, ${name}`})`;
-  const made = directions === 2 ? `keras.layers.Bidirectional(${cell}, ${name})` : cell;
-  const start =
-    op === 'LSTM' ? 'Glorot kernels, orthogonal recurrence, forget bias 1' : 'Glorot kernels, orthogonal recurrence';
-  return `import keras
-
-# in the model's definition, in place of SimpleRNN; Keras starts it with ${start}
-x = ${made}(x)
-`;
+/** In place of each SimpleRNN; what it shares with a gated layer stays as it was made. */
+function kerasPatch(sites: readonly RecurrentSite[], op: 'LSTM' | 'GRU'): string {
+  const gates = op === 'LSTM' ? 4 : 3;
+  return [
+    'import keras',
+    '',
+    `names = ${namesOf(sites)}`,
+    'shared = ("units", "return_sequences", "go_backwards", "stateful", "unroll", "use_bias", "dropout", "recurrent_dropout")',
+    '',
+    'def gated(layer, name):',
+    '    if isinstance(layer, keras.layers.Bidirectional):',
+    '        return keras.layers.Bidirectional(gated(layer.forward_layer, name), layer.merge_mode, name=name)',
+    '    config = layer.get_config()',
+    `    return keras.layers.${op}(name=name, **{key: config[key] for key in shared})`,
+    '',
+    '# Each gate by itself; Keras draws all in one.',
+    'def draw(cell):',
+    '    for weight, draw in (cell.kernel, "glorot_uniform"), (cell.recurrent_kernel, "orthogonal"):',
+    '        shape = (weight.shape[0], cell.units)',
+    `        drawn = [keras.initializers.get(draw)(shape) for _ in range(${gates})]`,
+    '        weight.assign(keras.ops.concatenate(drawn, axis=1))',
+    '',
+    'made = {}',
+    'def call(layer, *args, **kwargs):',
+    '    if layer.name in names:',
+    '        layer = made.setdefault(layer.name, gated(layer, layer.name))',
+    '    return layer(*args, **kwargs)',
+    '',
+    ...kerasRebuild,
+    'for layer in made.values():',
+    '    for one in [layer.forward_layer, layer.backward_layer] if hasattr(layer, "backward_layer") else [layer]:',
+    '        draw(one.cell)',
+    ...(op === 'LSTM' ? ['# a layer made with return_state=True gives two states where there was one'] : []),
+    '',
+  ].join('\n');
 }
 
-function tfjsLayer(model: Model, site: RecurrentSite, op: 'LSTM' | 'GRU'): string {
-  const { directions, hidden, layer } = site;
-  const whole = isWhole(model, site) ? ', returnSequences: true' : '';
-  const forget = op === 'LSTM' ? ', unitForgetBias: true' : '';
-  const name = `name: '${kerasName(layer)}'`;
-  const cell = (own: string) => `tf.layers.${op.toLowerCase()}({ units: ${hidden}${whole}${forget}${own} })`;
-  const made = directions === 2 ? `tf.layers.bidirectional({ layer: ${cell('')}, ${name} })` : cell(`, ${name}`);
-  const note = op === 'GRU' ? ' (its reset gate stands before the matrix)' : '';
-  return `// in the model's definition, in place of simpleRNN${note}
-model.add(${made});
-`;
+function tfjsPatch(sites: readonly RecurrentSite[], op: 'LSTM' | 'GRU'): string {
+  const made = `tf.layers.${op.toLowerCase()}({ ...shared, recurrentActivation: 'sigmoid', name })`;
+  return tfjsRebuild([
+    ...(op === 'GRU'
+      ? [
+          '// Not covered: the reset gate behind the matrix, as in the treated file. That of TensorFlow.js stands before it.',
+        ]
+      : []),
+    `const names = new Set(${namesOf(sites)});`,
+    'const gated = (layer, name) => {',
+    "  if (layer.getClassName() === 'Bidirectional') {",
+    '    return tf.layers.bidirectional({ layer: gated(layer.forwardLayer, name), mergeMode: layer.mergeMode, name });',
+    '  }',
+    '  const { units, returnSequences, goBackwards, stateful, unroll, useBias, dropout, recurrentDropout } = layer.getConfig();',
+    '  const shared = { units, returnSequences, goBackwards, stateful, unroll, useBias, dropout, recurrentDropout };',
+    `  return ${made};`,
+    '};',
+    '// Each gate by itself; TensorFlow.js draws all in one.',
+    'const draw = (layer) => {',
+    '  const [kernel, recurrent, ...bias] = layer.getWeights();',
+    '  const [rows, units] = [kernel.shape[0], recurrent.shape[0]];',
+    `  const gates = (draw) => tf.concat(Array.from({ length: ${op === 'LSTM' ? 4 : 3} }, draw), 1);`,
+    '  const [glorot, orthogonal] = [tf.initializers.glorotUniform({}), tf.initializers.orthogonal({})];',
+    '  const drawn = [gates(() => glorot.apply([rows, units])), gates(() => orthogonal.apply([units, units]))];',
+    '  layer.setWeights([...drawn, ...bias]);',
+    '};',
+    'const call = (layer, x) => {',
+    '  if (!names.has(layer.name)) return layer.apply(x);',
+    '  const made = gated(layer, layer.name);',
+    '  const y = made.apply(x);',
+    '  for (const one of made.forwardLayer ? [made.forwardLayer, made.backwardLayer] : [made]) draw(one);',
+    '  return y;',
+    '};',
+  ]);
 }

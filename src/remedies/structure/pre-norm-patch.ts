@@ -76,7 +76,7 @@ function sayMoves(chains: readonly PatchedChain[]): string {
 
 function kerasPatch(chains: readonly PatchedChain[]): string {
   return [
-    '# KerasHub: keras_hub.layers.TransformerEncoder(..., normalize_first=True), and behind the last one',
+    '# Not covered by code, as the sums are written in the model. KerasHub: keras_hub.layers.TransformerEncoder(..., normalize_first=True), and behind the last one',
     '#   x = keras.layers.LayerNormalization(epsilon=1e-5)(x)',
     '# Of a block of your own:',
     '#   x = norm(keras.layers.Add()([x, branch(x)]))   becomes   x = keras.layers.Add()([x, branch(norm(x))])',
@@ -86,7 +86,7 @@ function kerasPatch(chains: readonly PatchedChain[]): string {
 
 function tfjsPatch(chains: readonly PatchedChain[]): string {
   return [
-    '// Of each block:',
+    '// Not covered by code, as the sums are written in the model. Of each block:',
     '//   x = norm.apply(add.apply([x, branch(x)]))   becomes   x = add.apply([x, branch(norm.apply(x))])',
     '// and behind the last one',
     '//   x = tf.layers.layerNormalization({ epsilon: 1e-5 }).apply(x);',

@@ -1,10 +1,11 @@
 import { effectiveDecades } from '../../diagnosis/decay.ts';
 import { planBypasses } from '../../flow/bypass.ts';
-import type { Model } from '../../graph/graph.ts';
+import { type Model, producers } from '../../graph/graph.ts';
 import { findParameters } from '../../graph/parameters.ts';
 import { findingOf } from '../evidence.ts';
 import { foreseeModel, shapesIn } from '../foresee-model.ts';
-import { kerasName, nameList, torchAssignment } from '../patch/names.ts';
+import { kerasLayerOf, kerasName, nameList, torchAssignment, torchPath } from '../patch/names.ts';
+import { kerasRebuild, kerasWaiting, tfjsRebuild, tfjsWaiting } from '../patch/rebuild.ts';
 import { type Patch, type Patient, type Remedy, RemedyError } from '../remedy.ts';
 import { GraphEditor } from '../rewrite/editor.ts';
 import { plainRuns, unreadNodes } from './blocks.ts';
@@ -18,6 +19,8 @@ interface Removal {
   readonly activation?: string | undefined;
   readonly from: string;
   readonly to: string;
+  /** Of a branch beside a skip connection, which goes as a whole: its layers. */
+  readonly together?: readonly string[];
 }
 
 /** Of fewer layers than this that keep their shape, every second one is no way out of depth. */
@@ -110,35 +113,79 @@ export const removeLayers: Remedy = {
     const decades = left.reduce((sum, { byKind }) => sum + effectiveDecades(byKind), 0);
     return Number.isFinite(decades) ? decades : undefined;
   },
-  patch: (patient) => patchRemoval(removalsIn(patient.design.model, patient)),
+  patch: (patient) => patchRemoval(patient.design.model, removalsIn(patient.design.model, patient)),
 };
 
-function patchRemoval(removals: readonly Removal[]): Patch {
-  const layers = removals.map(({ layer }) => layer);
-  const names = nameList(layers.map(kerasName));
+/** Sums that pass on one of what they add: the layer of Keras or TensorFlow.js, and which. */
+function keptTerms({ graph }: Model, branches: readonly Removal[]): string {
+  const made = producers(graph);
+  const entries = branches.map(({ from, to }) => {
+    const sum = made.get(to)!;
+    return `${JSON.stringify(kerasLayerOf(sum.name, sum.name))}: ${sum.inputs.indexOf(from)}`;
+  });
+  return [...new Set(entries)].join(', ');
+}
+
+function patchRemoval(model: Model, removals: readonly Removal[]): Patch {
+  const branches = removals.filter(({ together }) => together);
+  const single = removals.filter(({ together }) => !together);
+  const names = nameList(single.map(({ layer }) => kerasName(layer)));
+  const kept = keptTerms(model, branches);
+  const sums = (...lines: string[]) => (branches.length > 0 ? lines : []);
   return {
     pytorch: [
       'import torch.nn as nn',
       '',
       '# Left out, each with the activation that follows it; one that is a function call in forward, or a module',
       '# called in several places, leave out there.',
-      ...removals.flatMap(({ layer, activation }) =>
+      ...single.flatMap(({ layer, activation }) =>
         [layer, ...(activation === undefined ? [] : [activation])].map((name) =>
           torchAssignment(name, 'nn.Identity()'),
         ),
+      ),
+      ...sums(
+        '# Not covered by code: these stand in branches beside skip connections. In forward, leave out the branch and the',
+        '# sum: x + branch(x) becomes x.',
+        ...[...new Set(branches.flatMap(({ together }) => together!))].map((name) => `#   ${torchPath(name)}`),
       ),
     ].join('\n'),
     keras: [
       'import keras',
       '',
-      '# Left out, each with its activation. Layers stand in a row, as in keras.Sequential.',
+      '# Left out, each with its activation, within it or as a layer of its own.',
       `left_out = ${names}`,
-      'model = keras.Sequential([layer for layer in model.layers if layer.name not in left_out])',
+      ...sums('# Of these sums with a skip connection one term stays: the branch goes as a whole.', `sums = {${kept}}`),
+      ...kerasWaiting,
+      '',
+      'def call(layer, *args, **kwargs):',
+      '    if layer.name in left_out:',
+      '        if layer.activation is keras.activations.linear:',
+      '            waiting[id(args[0])] = layer.name',
+      '        return args[0]',
+      '    if isinstance(layer, functions) and waiting.pop(id(args[0]), None):',
+      '        return args[0]',
+      ...sums('    if layer.name in sums:', '        return args[0][sums[layer.name]]'),
+      '    return layer(*args, **kwargs)',
+      '',
+      ...kerasRebuild,
     ].join('\n'),
-    tfjs: [
-      '// Left out, each with its activation. Layers stand in a row, as in tf.sequential.',
-      `const leftOut = ${names};`,
-      'const treated = tf.sequential({ layers: model.layers.filter(({ name }) => !leftOut.includes(name)) });',
-    ].join('\n'),
+    tfjs: tfjsRebuild([
+      '// Left out, each with its activation, within it or as a layer of its own.',
+      `const leftOut = new Set(${names});`,
+      ...sums(
+        '// Of these sums with a skip connection one term stays: the branch goes as a whole.',
+        `const sums = { ${kept} };`,
+      ),
+      ...tfjsWaiting,
+      'const call = (layer, x) => {',
+      '  if (leftOut.has(layer.name)) {',
+      "    if (ownOf(layer) === 'linear') waiting.set(x.id, layer.name);",
+      '    return x;',
+      '  }',
+      '  if (functions.has(layer.getClassName()) && waiting.delete(x.id)) return x;',
+      ...sums('  if (layer.name in sums) return x[sums[layer.name]];'),
+      '  return layer.apply(x);',
+      '};',
+    ]),
   };
 }

@@ -1,4 +1,5 @@
 import { foldedNote, kerasName, torchPath } from '../patch/names.ts';
+import { kerasRebuild, kerasWaiting, tfjsRebuild, tfjsWaiting } from '../patch/rebuild.ts';
 import type { Patch } from '../remedy.ts';
 import type { SkipPlace } from './residual.ts';
 
@@ -33,7 +34,7 @@ function torchPatch(places: readonly SkipPlace[], { isScaled, after, ends }: For
   });
   const named = places.every(({ stages }) => ends.has(stages.at(-1)!.layer));
   const where = after
-    ? ['# The sum stands behind the activation of the last layer, where its derivative does not multiply x.'].concat(
+    ? [sumStands(after, '#')].concat(
         named
           ? []
           : [
@@ -42,7 +43,7 @@ function torchPatch(places: readonly SkipPlace[], { isScaled, after, ends }: For
               '# in place of the layer, as in add_skip(model.hidden[1], model.acts[2]).',
             ],
       )
-    : ['# The sum stands before the activation of the last layer: relu(x + F(x)).'].concat(
+    : [sumStands(after, '#')].concat(
         named
           ? []
           : [
@@ -82,59 +83,100 @@ function pairs(places: readonly SkipPlace[]): string {
 }
 
 function kerasPatch(places: readonly SkipPlace[], { isScaled, after }: Form): string {
+  const projections = places.flatMap(({ stages, projection }) => {
+    if (!projection) return [];
+    const { dims, strides } = projection;
+    const name = kerasName(stages.at(-1)!.layer);
+    const rest = `use_bias=False, kernel_initializer="lecun_normal", name="${name}_skip")`;
+    const made = strides
+      ? `Conv${strides.length}D(${dims[0]}, 1, strides=${strides.length > 1 ? `(${strides.join(', ')})` : strides[0]}, ${rest}`
+      : `Dense(${dims[0]}, ${rest}`;
+    return [`    ${JSON.stringify(name)}: keras.layers.${made},`];
+  });
   return [
     'import keras',
     '',
-    `# x + ${isScaled ? 'alpha * ' : ''}F(x) around these pairs, first layer: last layer. Layers stand in a row, as in keras.Sequential.`,
+    `# x + ${isScaled ? 'alpha * ' : ''}F(x) around these pairs, first layer: last layer; x is what the first layer reads.`,
+    sumStands(after, '#'),
     `skips = ${pairs(places)}`,
+    ...(projections.length > 0 ? ['projections = {', ...projections, '}'] : []),
+    'kept = {}  # x, by the last layer',
+    ...kerasWaiting,
     ...(isScaled
       ? [
           '',
+          '@keras.saving.register_keras_serializable()',
           'class Scale(keras.layers.Layer):',
           '    def build(self, shape):',
           '        self.alpha = self.add_weight(shape=(1,), initializer="zeros", name="alpha")',
+          '',
           '    def call(self, x):',
           '        return self.alpha * x',
         ]
       : []),
     '',
-    'x = inputs = keras.Input(model.input_shape[1:])',
-    'kept = {}',
-    'for layer in model.layers:',
-    '    if isinstance(layer, keras.layers.InputLayer):',
-    '        continue',
+    'def add(name, y):',
+    '    x = kept.pop(name)',
+    ...(projections.length > 0 ? ['    if name in projections:', '        x = projections[name](x)'] : []),
+    ...(isScaled ? ['    y = Scale(name=name + "_alpha")(y)'] : []),
+    '    return keras.layers.Add(name=name + "_sum")([y, x])',
+    '',
+    'def call(layer, *args, **kwargs):',
     '    if layer.name in skips:',
-    '        kept[skips[layer.name]] = x',
-    '    if layer.name not in kept:',
-    '        x = layer(x)',
-    '        continue',
-    '    activation, layer.activation = layer.activation, keras.activations.linear',
-    `    branch = ${after ? 'keras.layers.Activation(activation)(layer(x))' : 'layer(x)'}`,
-    ...(isScaled ? ['    branch = Scale()(branch)'] : []),
-    '    skip = kept.pop(layer.name)',
-    ...projections(places, (name, { dims, strides }) => [
-      `    if layer.name == ${name}:`,
-      strides
-        ? `        skip = keras.layers.Conv${strides.length}D(${dims[0]}, 1, strides=${strides[0]}, use_bias=False)(skip)`
-        : `        skip = keras.layers.Dense(${dims[0]}, use_bias=False)(skip)`,
-    ]),
-    '    x = keras.layers.Add()([branch, skip])',
-    ...(after ? [] : ['    x = keras.layers.Activation(activation)(x)']),
-    'model = keras.Model(inputs, x)',
+    '        kept[skips[layer.name]] = args[0]',
+    '    name = layer.name if layer.name in kept else waiting.pop(id(args[0]), None)',
+    '    if name is None:',
+    '        return layer(*args, **kwargs)',
+    '    if isinstance(layer, functions):',
+    `        return ${after ? 'add(name, layer(*args, **kwargs))' : 'layer(add(name, args[0]))'}`,
+    '    activation = getattr(layer, "activation", keras.activations.linear)',
+    '    if activation is keras.activations.linear:',
+    '        y = layer(*args, **kwargs)',
+    '        waiting[id(y)] = name',
+    '        return y',
+    ...(after
+      ? ['    return add(name, layer(*args, **kwargs))']
+      : [
+          '    layer.activation = keras.activations.linear',
+          '    y = add(name, layer(*args, **kwargs))',
+          '    return keras.layers.Activation(activation, name=layer.name + "_activation")(y)',
+        ]),
+    '',
+    ...kerasRebuild,
   ].join('\n');
 }
 
+function sumStands(after: boolean, comment: string): string {
+  return after
+    ? `${comment} The sum stands behind the activation of the last layer, where its derivative does not multiply x.`
+    : `${comment} The sum stands before the activation of the last layer: relu(x + F(x)).`;
+}
+
 function tfjsPatch(places: readonly SkipPlace[], { isScaled, after }: Form): string {
-  return [
-    `// x + ${isScaled ? 'alpha * ' : ''}F(x) around these pairs, first layer: last layer. Layers stand in a row, as in tf.sequential.`,
-    `const skips = ${pairs(places)};`,
+  const projections = places.flatMap(({ stages, projection }) => {
+    if (!projection) return [];
+    const { dims, strides } = projection;
+    const name = kerasName(stages.at(-1)!.layer);
+    const rest = `useBias: false, kernelInitializer: 'leCunNormal', name: '${name}_skip' })`;
+    const made = strides
+      ? `conv${strides.length}d({ filters: ${dims[0]}, kernelSize: 1, strides: [${strides.join(', ')}], ${rest}`
+      : `dense({ units: ${dims[0]}, ${rest}`;
+    return [`  ${JSON.stringify(name)}: tf.layers.${made},`];
+  });
+  return tfjsRebuild([
+    `// x + ${isScaled ? 'alpha * ' : ''}F(x) around these pairs, first layer: last layer; x is what the first layer reads.`,
+    sumStands(after, '//'),
+    ...`const skips = ${pairs(places)};`.split('\n'),
+    ...(projections.length > 0 ? ['const projections = {', ...projections, '};'] : []),
+    'const kept = new Map(); // x, by the last layer',
+    ...tfjsWaiting,
     ...(isScaled
       ? [
-          '',
           'class Scale extends tf.layers.Layer {',
           "  static className = 'Scale';",
           '  build() {',
           "    this.alpha = this.addWeight('alpha', [1], 'float32', tf.initializers.zeros());",
+          '    this.built = true;',
           '  }',
           '  computeOutputShape(shape) {',
           '    return shape;',
@@ -146,41 +188,33 @@ function tfjsPatch(places: readonly SkipPlace[], { isScaled, after }: Form): str
           'tf.serialization.registerClass(Scale);',
         ]
       : []),
-    '',
-    'const inputs = tf.input({ shape: model.inputs[0].shape.slice(1) });',
-    'const kept = new Map();',
-    'let x = inputs;',
-    'for (const layer of model.layers) {',
-    "  if (layer.getClassName() === 'InputLayer') continue;",
+    'const add = (name, y) => {',
+    '  let x = kept.get(name);',
+    '  kept.delete(name);',
+    ...(projections.length > 0 ? ['  if (projections[name]) x = projections[name].apply(x);'] : []),
+    `  const branch = ${isScaled ? 'new Scale({ name: name + "_alpha" }).apply(y)' : 'y'};`,
+    '  return tf.layers.add({ name: name + "_sum" }).apply([branch, x]);',
+    '};',
+    'const call = (layer, x) => {',
     '  if (skips[layer.name]) kept.set(skips[layer.name], x);',
-    '  if (!kept.has(layer.name)) {',
-    '    x = layer.apply(x);',
-    '    continue;',
+    '  const name = kept.has(layer.name) ? layer.name : waiting.get(x.id);',
+    '  if (name === undefined) return layer.apply(x);',
+    '  if (functions.has(layer.getClassName())) {',
+    `    return ${after ? 'add(name, layer.apply(x))' : 'layer.apply(add(name, x))'};`,
     '  }',
     "  const activation = layer.getConfig().activation ?? 'linear';",
-    "  layer.activation = tf.layers.activation({ activation: 'linear' }).activation;",
-    `  let branch = ${after ? 'tf.layers.activation({ activation }).apply(layer.apply(x))' : 'layer.apply(x)'};`,
-    ...(isScaled ? ['  branch = new Scale({}).apply(branch);'] : []),
-    '  let skip = kept.get(layer.name);',
-    ...projections(places, (name, { dims, strides }) => [
-      `  if (layer.name === ${name}) {`,
-      strides
-        ? `    skip = tf.layers.conv${strides.length}d({ filters: ${dims[0]}, kernelSize: 1, strides: ${strides[0]}, useBias: false }).apply(skip);`
-        : `    skip = tf.layers.dense({ units: ${dims[0]}, useBias: false }).apply(skip);`,
-      '  }',
-    ]),
-    '  x = tf.layers.add().apply([branch, skip]);',
-    ...(after ? [] : ['  x = tf.layers.activation({ activation }).apply(x);']),
-    '}',
-    'const treated = tf.model({ inputs, outputs: x });',
-  ].join('\n');
-}
-
-function projections(
-  places: readonly SkipPlace[],
-  write: (name: string, projection: NonNullable<SkipPlace['projection']>) => string[],
-): string[] {
-  return places.flatMap(({ stages, projection }) =>
-    projection ? write(JSON.stringify(kerasName(stages.at(-1)!.layer)), projection) : [],
-  );
+    "  if (activation === 'linear') {",
+    '    const y = layer.apply(x);',
+    '    waiting.set(y.id, name);',
+    '    return y;',
+    '  }',
+    ...(after
+      ? ['  return add(name, layer.apply(x));']
+      : [
+          '  layer.activation = linear;',
+          '  const y = add(name, layer.apply(x));',
+          '  return tf.layers.activation({ activation, name: layer.name + "_activation" }).apply(y);',
+        ]),
+    '};',
+  ]);
 }

@@ -33,7 +33,9 @@ export const clipNorm: Remedy = trainingRemedy({
   applies: (patient) => reason(patient, 'clipping by norm bounds each step'),
   change: (training) => ({ ...training, clipping: { kind: 'norm', maximum: NORM } satisfies Clipping }),
   patch: ({ design }) => ({
-    pytorch: `# in the training loop, between loss.backward() and optimizer.step()
+    pytorch: `import torch
+
+# in the training loop, between loss.backward() and optimizer.step()
 torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=${NORM})
 `,
     keras: kerasClip(
@@ -61,7 +63,9 @@ export const clipValue: Remedy = trainingRemedy({
   applies: (patient) => reason(patient, 'clipping by value bounds each element of a step'),
   change: (training) => ({ ...training, clipping: { kind: 'value', maximum: VALUE } satisfies Clipping }),
   patch: ({ design }) => ({
-    pytorch: `# in the training loop, between loss.backward() and optimizer.step()
+    pytorch: `import torch
+
+# in the training loop, between loss.backward() and optimizer.step()
 torch.nn.utils.clip_grad_value_(model.parameters(), clip_value=${VALUE})
 `,
     keras: kerasClip(design.training, `clipvalue=${VALUE}`, 'each element by itself'),
@@ -119,6 +123,7 @@ from keras import ops
 
 left_out = {v.path for v in model.get_layer(${JSON.stringify(kerasName(name))}).trainable_variables}  # the last layer
 
+@keras.saving.register_keras_serializable()
 class Clipped(keras.optimizers.${optimizerCode(design.training).keras.replace(/^keras\.optimizers\.(\w+).*$/, '$1')}):
     def apply(self, grads, trainable_variables=None):
         variables = trainable_variables or self._trainable_variables

@@ -111,7 +111,11 @@ warm_up.step()
 `,
       keras: `import keras
 
+@keras.saving.register_keras_serializable()
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    def get_config(self):
+        return {}
+
     def __call__(self, step):
         part = keras.ops.minimum(keras.ops.cast(step, "float32") / ${WARM_UP}, 1.0)
         return ${rate} * (0.1 + 0.9 * part)
@@ -121,9 +125,11 @@ model.compile(optimizer=${keras.replace(/learning_rate=[^,)]+/, 'learning_rate=W
       tfjs: `const optimizer = ${tfjs ?? `tf.train.adam(${rate})`};
 model.compile({ optimizer, loss: model.loss });
 let step = 0;
-// learningRate is a field of every optimizer of TensorFlow.js
 const onBatchBegin = () => {
-  optimizer.learningRate = ${rate} * (0.1 + 0.9 * Math.min(1, step++ / ${WARM_UP}));
+  const rate = ${rate} * (0.1 + 0.9 * Math.min(1, step++ / ${WARM_UP}));
+  // SGD and momentum keep a tensor of their own, which a new number in the field does not change
+  if (optimizer.setLearningRate) optimizer.setLearningRate(rate);
+  else optimizer.learningRate = rate;
 };
 await model.fit(inputs, targets, { callbacks: { onBatchBegin } });
 `,

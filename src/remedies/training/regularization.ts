@@ -54,7 +54,9 @@ export const addWeightDecay: Remedy = trainingRemedy({
           ).pytorch
         : name === 'sgd'
           ? `import torch\n\n# for plain SGD the two kinds of decay are the same\noptimizer = ${code.pytorch}\n`
-          : `# in the training loop, before optimizer.step()
+          : `import torch
+
+# in the training loop, before optimizer.step()
 with torch.no_grad():
     for w in model.parameters():
         w.mul_(1 - ${number(training.learningRate)} * ${DECAY})
@@ -91,15 +93,16 @@ export const addL2Penalty: Remedy = trainingRemedy({
       pytorch: `import torch\n\n# weight_decay of this optimizer is added to the gradient\noptimizer = ${pytorch}\n`,
       keras: `import keras
 
-# Keras' l2(c) adds c * sum(w ** 2), whose gradient is 2 * c * w
-for layer in model.layers:
-    for name in ("kernel_regularizer", "recurrent_regularizer", "bias_regularizer"):
-        if hasattr(layer, name):
-            setattr(layer, name, keras.regularizers.L2(${number(PENALTY / 2)}))
+# Keras' L2(c) adds c * sum(w ** 2), whose gradient is 2 * c * w; a layer that is built reads its kernel_regularizer no more
+for weight in model.trainable_variables:
+    weight.regularizer = keras.regularizers.L2(${number(PENALTY / 2)})
 model.compile(optimizer=${optimizerCode(training).keras}, loss=model.loss)
 `,
-      tfjs: `// in the model's definition, for every layer with weights: l2 adds c * sum(w ** 2), whose gradient is 2 * c * w
-const penalty = tf.regularizers.l2({ l2: ${number(PENALTY / 2)} });  // { kernelRegularizer: penalty, biasRegularizer: penalty }
+      tfjs: `// l2 adds c * sum(w ** 2), whose gradient is 2 * c * w
+const penalty = tf.regularizers.l2({ l2: ${number(PENALTY / 2)} });
+for (const layer of model.layers) {
+  layer.addLoss(layer.trainableWeights.map((weight) => () => penalty.apply(weight.read())));
+}
 `,
     };
   },

@@ -101,7 +101,7 @@ describe('normalization between layers and activations', () => {
     expect(tfjs).toContain('tf.layers.batchNormalization');
     const group = remedy('add-group-norm').patch(patient);
     expect(group.pytorch).toContain('nn.GroupNorm(4, 16)');
-    expect(group.keras).toContain('keras.layers.GroupNormalization(4, epsilon=1e-5)');
+    expect(group.keras).toContain('keras.layers.GroupNormalization(4, epsilon=1e-5, name=name)');
     expect(group.tfjs).toContain('no such layer');
   });
 });

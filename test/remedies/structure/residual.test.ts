@@ -90,7 +90,7 @@ describe('skip connections', () => {
     expect(Math.abs(measured - remedy('add-residual').predict(patient)!)).toBeLessThan(1);
     const { pytorch, keras } = remedy('add-residual').patch(patient);
     expect(pytorch).toContain('nn.Conv2d(4, 8, 1, stride=(2, 2), bias=False)');
-    expect(keras).toContain('keras.layers.Conv2D(8, 1, strides=2, use_bias=False)');
+    expect(keras).toContain('keras.layers.Conv2D(8, 1, strides=(2, 2), use_bias=False,');
   });
 
   it('go together with normalization, in either order', async () => {
