@@ -114,19 +114,21 @@ export function judgeTrials(
       ...(first && plan !== first.plan && { againstBest: against(of(first.plan), 'best') }),
     };
   });
-  return { ...conclude(judgements, sizeOf, measure), judgements, measure };
+  const rows = results.some(({ heldOut }) => heldOut !== undefined) ? 'held-out' : 'training';
+  return { ...conclude(judgements, sizeOf, `${rows} ${measure}`), judgements, measure };
 }
 
 function conclude(
   judgements: readonly Judgement[],
   sizeOf: (plan: string) => number,
-  measure: Measure,
+  /** What was compared, in words. */
+  what: string,
 ): Omit<Ranking, 'judgements' | 'measure'> {
   const baseline = judgements.find(({ plan }) => plan === BASELINE.id);
   const candidates = judgements.filter(({ plan }) => plan !== BASELINE.id);
   if (!baseline || candidates.length === 0) {
-    const missing = baseline ? 'no candidate' : 'the baseline';
-    return { outcome: 'too-little-evidence', reason: `${missing} was not trained to the end within the budget` };
+    const missing = baseline ? 'no plan was trained' : 'the baseline was not trained';
+    return { outcome: 'too-little-evidence', reason: `${missing} to the end within the budget` };
   }
   const worthwhile = (judgement: Judgement) => {
     if (!Number.isFinite(judgement.heldOutLoss)) return false;
@@ -142,7 +144,7 @@ function conclude(
       : '';
     return {
       outcome: 'nothing-helps',
-      reason: `no plan lowers the held-out ${measure} beyond chance and by ${100 * WORTHWHILE} %: the closest is ${closest.plan}${range}`,
+      reason: `no plan lowers the ${what} beyond chance and by ${100 * WORTHWHILE} %: the closest is ${closest.plan}${range}`,
     };
   }
   const best = better[0]!;
@@ -150,7 +152,7 @@ function conclude(
   const winner = tied.sort((a, b) => sizeOf(a.plan) - sizeOf(b.plan))[0]!;
   const reason =
     winner === best
-      ? `${winner.plan} has the lowest held-out ${measure}`
+      ? `${winner.plan} has the lowest ${what}`
       : `${winner.plan} is not distinguishable from the best (${best.plan}) and changes less`;
   return { outcome: 'improved', winner: winner.plan, reason };
 }

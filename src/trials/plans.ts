@@ -35,8 +35,7 @@ export function proposePlans(patient: Patient, remedies: readonly Remedy[], most
     return reason === undefined ? [] : [{ remedy, reason, predicted: remedy.predict(patient) }];
   });
   const planOf = (parts: readonly (typeof fitting)[number][]): ProposedPlan => {
-    const known = parts.flatMap(({ predicted }) => (predicted === undefined ? [] : [predicted]));
-    const best = known.sort((a, b) => Math.abs(a) - Math.abs(b))[0];
+    const best = bestOf(parts.map(({ predicted }) => predicted));
     return {
       id: parts.map(({ remedy }) => remedy.id).join('+'),
       remedies: parts.map(({ remedy }) => remedy.id),
@@ -63,6 +62,17 @@ export function proposePlans(patient: Patient, remedies: readonly Remedy[], most
   const together = ranked(pairs);
   const forPairs = Math.min(together.length, Math.max(Math.floor(most / 3), most - alone.length));
   return [...alone.slice(0, most - forPairs), ...together.slice(0, forPairs)];
+}
+
+/** A plan with what its remedies predict of the gradient. */
+export function foresee<T extends Plan>(plan: T, patient: Patient, remedies: ReadonlyMap<string, Remedy>): T {
+  const best = bestOf(plan.remedies.map((id) => remedies.get(id)?.predict(patient)));
+  return best === undefined ? plan : { ...plan, predictedDecades: best };
+}
+
+/** Of remedies that are used together, the decades of the one that leaves least. */
+function bestOf(predicted: readonly (number | undefined)[]): number | undefined {
+  return predicted.filter((x) => x !== undefined).sort((a, b) => Math.abs(a) - Math.abs(b))[0];
 }
 
 /** Two remedies make a plan where they take away different causes and neither rules the other out. */

@@ -5,8 +5,8 @@ import { FaultWatch, RISE } from '../training/fault.ts';
 import { trainLoop } from '../training/loop.ts';
 import { constantLoss } from '../training/metrics.ts';
 import { separateStatistics } from '../training/running-statistics.ts';
-import { targetFor } from '../training/targets.ts';
-import { Trainer, type TrainingBatch } from '../training/trainer.ts';
+import { Trainer } from '../training/trainer.ts';
+import { fittedBatches } from './fitted-batches.ts';
 import { prepareForTraining } from './prepare.ts';
 import { assembleTraining } from './train.ts';
 import type { TrainingData } from './training-data.ts';
@@ -61,7 +61,7 @@ export async function* rangeTest(design: Design, options: RangeTestOptions): Asy
   const batch = Math.max(1, Math.min(design.training.batch, rows));
   const { model } = prepareForTraining(design.model);
   separateStatistics(model.graph);
-  const { step, plan, lossGraph, first } = await assembleTraining(model, {
+  const parts = await assembleTraining(model, {
     runtime,
     data,
     batch,
@@ -72,16 +72,14 @@ export async function* rangeTest(design: Design, options: RangeTestOptions): Asy
     loss: loss === 'model-output' ? 'auto' : loss,
     monitor: false,
   });
-  const fitted = async function* (source: AsyncIterable<TrainingBatch>): AsyncGenerator<TrainingBatch> {
-    for await (const { inputs, target } of source) yield { inputs, target: targetFor(lossGraph, plan, target, seed) };
-  };
+  const { step, plan, first } = parts;
   const ratio = (HIGHEST / LOWEST) ** (1 / (STEPS - 1));
   const trainer = new Trainer(runtime, model, step, seed);
   try {
     const events = trainLoop({
       trainer,
       plan,
-      batches: (epoch, skip) => fitted(data.batches({ batch, seed, epoch, skip })),
+      batches: fittedBatches(data, { ...parts, batch, seed }),
       epochs: Number.POSITIVE_INFINITY,
       steps: STEPS,
       learningRate: LOWEST,

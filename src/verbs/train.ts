@@ -17,6 +17,7 @@ import { targetFor } from '../training/targets.ts';
 import { Trainer, type TrainingBatch } from '../training/trainer.ts';
 import { diagnose } from './diagnose.ts';
 import { noteExport } from './export-notes.ts';
+import { fittedBatches } from './fitted-batches.ts';
 import { initializeWeights } from './initial-weights.ts';
 import { lossKindOf, trainableParameters } from './model-hints.ts';
 import { prepareForTraining } from './prepare.ts';
@@ -51,7 +52,7 @@ export async function* train(given: Model, options: TrainOptions): AsyncGenerato
   const { model, notes } = prepareForTraining(initial.model);
   separateStatistics(model.graph);
   const parts = await assembleTraining(model, { ...options, batch, seed });
-  const { step, plan, lossGraph, accuracy, layers, inspect, first } = parts;
+  const { step, plan, accuracy, layers, inspect, first } = parts;
   const { optimizer } = step;
   const stepsPerEpoch = rows === undefined ? undefined : Math.floor(Math.floor(rows / batch) / step.microBatches);
   const epochs = options.epochs ?? (options.steps === undefined ? EPOCHS : Number.POSITIVE_INFINITY);
@@ -88,11 +89,6 @@ export async function* train(given: Model, options: TrainOptions): AsyncGenerato
         ...noteStep(step),
       ],
     };
-    const fitted = async function* (source: AsyncIterable<TrainingBatch>): AsyncGenerator<TrainingBatch> {
-      for await (const { inputs: fed, target } of source) {
-        yield { inputs: fed, target: targetFor(lossGraph, plan, target, seed) };
-      }
-    };
     const watch = new FaultWatch(
       step.parameters,
       constantLoss(plan, first.target && toFloat64(first.target)),
@@ -101,7 +97,7 @@ export async function* train(given: Model, options: TrainOptions): AsyncGenerato
     const events = trainLoop({
       trainer,
       plan,
-      batches: (epoch, skip) => fitted(data.batches({ batch, seed, epoch, skip })),
+      batches: fittedBatches(data, { ...parts, batch, seed }),
       epochs,
       steps,
       learningRate,
@@ -210,7 +206,16 @@ export async function assembleTraining(model: Model, options: TrainOptions & { b
     activations,
     outputs: [...new Set([...inspected.gradients.values(), ...activations.values()])],
   };
-  return { step, plan, lossGraph, accuracy, layers, inspect, first: { ...first, target } };
+  return {
+    step,
+    plan,
+    lossGraph,
+    accuracy,
+    layers,
+    inspect,
+    first: { ...first, target },
+    madeUpTarget: !first.target && target !== undefined,
+  };
 }
 
 type InspectedStep = Extract<Awaited<ReturnType<typeof assembleTraining>>['inspect'], object>;

@@ -7,9 +7,10 @@ import type { Patient, Remedy } from '../remedies/remedy.ts';
 import type { ReportSubject } from '../report/subject.ts';
 import type { PatchOf, Treatment, TreatmentOutcome } from '../report/treatment/treatment.ts';
 import { type Candidate, carryOut, isCandidate, type SkippedPlan } from '../trials/candidates.ts';
-import { BASELINE, proposePlans, sizeOfChange } from '../trials/plans.ts';
+import { BASELINE, foresee, proposePlans, sizeOfChange } from '../trials/plans.ts';
 import type { Executor, TrialData } from '../trials/trial.ts';
 import { diagnose } from './diagnose.ts';
+import { heldOutPart } from './held-out.ts';
 import { examinePatient, type PatientOptions } from './patient.ts';
 import { type PlannedRound, type RoundsOptions, runRounds, type TrialStore } from './rounds.ts';
 import type { TreatEvent } from './treat-events.ts';
@@ -63,9 +64,6 @@ export interface TreatOptions extends Omit<PatientOptions, 'tools'> {
 
 const BUDGET_SECONDS = 120;
 const SEEDS = 3;
-const VALIDATION = 0.2;
-/** Fewer held-out rows than this say nothing. */
-const FEWEST_HELD_OUT = 20;
 
 /**
  * Redesigns a network and proves the redesign by training it: `for await (const event of treat(model, options))`.
@@ -112,14 +110,18 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
     return;
   }
   if (data) executor?.start?.();
-  const proposed = asked ?? proposePlans(patient, remedies, options.mostPlans);
+  const proposed = asked
+    ? asked.map((plan) => foresee(plan, patient, known))
+    : proposePlans(patient, remedies, options.mostPlans);
   const carried = await measuring.carryOutAll(proposed, patient, known);
   const skipped = carried.filter((result): result is SkippedPlan => !isCandidate(result));
   const candidates = distinct(carried.filter(isCandidate));
   const plans = proposed.filter(({ id }) => candidates.some(({ plan }) => plan.id === id));
   yield { kind: 'plans', plans, skipped };
   if (candidates.length === 0) {
-    const reason = skipped.length > 0 ? `: ${skipped[0]!.plan.id}: ${skipped[0]!.reason}` : '';
+    const [first] = skipped;
+    const name = first && (first.reason.startsWith(first.plan.id) ? '' : `${first.plan.id}: `);
+    const reason = first ? `: ${name}${first.reason}` : '';
     const what = asked ? 'none of the plans asked for can be carried out' : 'no remedy fits what was found';
     yield finish('no-plan', what + reason, { skipped });
     return;
@@ -143,7 +145,7 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
     return;
   }
 
-  const validation = heldOutPart(data, options.validation ?? VALIDATION);
+  const validation = heldOutPart(data.rows, options.validation);
   if (validation === 0) notes.push('too few rows to hold any out: plans are judged by their training loss');
   const all = [base, ...candidates];
   const rounds = yield* runRounds(all, {
@@ -194,11 +196,6 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
     }
     return 'no trial ended within the budget: give more time, or a smaller network';
   }
-}
-
-/** The part to hold out: none where it would be too few rows. */
-function heldOutPart({ rows }: TreatData, part: number): number {
-  return rows !== undefined && rows * part < FEWEST_HELD_OUT ? 0 : part;
 }
 
 function parametersOf({ design: { model } }: Candidate): number {
