@@ -81,8 +81,8 @@ export interface Remedy {
   apply(design: Design, patient: Patient): Design | Promise<Design>;
   /** Effective decades between output and first layer after the change; undefined where nothing is known of it. */
   predict(patient: Patient): number | undefined;
-  /** Code to paste, naming the user's own layers. */
-  patch(patient: Patient): Patch;
+  /** Code to paste, naming the user's own layers. `treated`: the design that a plan with this remedy came to, if it did. */
+  patch(patient: Patient, treated?: Design): Patch;
 }
 
 /** The same change in each framework, as code with comments. */

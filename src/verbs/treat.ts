@@ -3,7 +3,7 @@ import type { Model } from '../graph/graph.ts';
 import { findParameters } from '../graph/parameters.ts';
 import { sizeOf as countOf } from '../graph/tensor.ts';
 import { remedies as allRemedies } from '../remedies/index.ts';
-import type { Patient, Remedy } from '../remedies/remedy.ts';
+import type { Design, Patient, Remedy } from '../remedies/remedy.ts';
 import type { ReportSubject } from '../report/subject.ts';
 import type { PatchOf, Treatment, TreatmentOutcome } from '../report/treatment/treatment.ts';
 import { type Candidate, carryOut, isCandidate, type SkippedPlan } from '../trials/candidates.ts';
@@ -132,7 +132,7 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
   const sizeOf = (id: string) => sizeOfChange(id === BASELINE.id ? [] : id.split('+').map((part) => known.get(part)!));
   const winning = (winner: Candidate) => {
     const own = winner.plan.remedies.map((id) => known.get(id)!);
-    return { winner, remedies: own, patches: patchesOf(own, patient, notes) };
+    return { winner, remedies: own, patches: patchesOf(own, patient, winner.design, notes) };
   };
   if (!data || !executor) {
     const best = await byGradient(candidates, patient, options, sizeOf);
@@ -202,10 +202,10 @@ function parametersOf({ design: { model } }: Candidate): number {
   return findParameters(model).reduce((sum, name) => sum + countOf(model.graph.initializers.get(name)!.dims), 0);
 }
 
-function patchesOf(remedies: readonly Remedy[], patient: Patient, notes: string[]): PatchOf[] {
+function patchesOf(remedies: readonly Remedy[], patient: Patient, design: Design, notes: string[]): PatchOf[] {
   return remedies.flatMap((remedy) => {
     try {
-      return [{ remedy: remedy.id, title: remedy.title, patch: remedy.patch(patient) }];
+      return [{ remedy: remedy.id, title: remedy.title, patch: remedy.patch(patient, design) }];
     } catch (error) {
       notes.push(`no code to paste for ${remedy.id}: ${error instanceof UserError ? error.describe() : String(error)}`);
       return [];

@@ -174,8 +174,10 @@ describe('trainingRemedies', () => {
     expect(await reduced(found(0.004))).toBe(0.004);
     expect(await reduced(found(0.5))).toBeCloseTo(0.001, 12);
     const patient = found(0.004);
-    await reduced(patient);
-    expect(remedy('reduce-learning-rate').patch(patient).pytorch).toContain('lr=0.004');
+    // The code has the rate of the design it stands for, whatever was tested for another plan since.
+    const treated = { ...patient.design, training: await change('reduce-learning-rate', patient) };
+    expect(remedy('reduce-learning-rate').patch(patient, treated).pytorch).toContain('lr=0.004');
+    expect(remedy('reduce-learning-rate').patch(patient).pytorch).toContain('lr=0.001');
     // Of the design as it is by then: after Adam, Adam's rate is tested.
     await change('reduce-learning-rate', patient, await change('use-adam', patient));
     expect(asked.at(-1)!.optimizer.name).toBe('adam');

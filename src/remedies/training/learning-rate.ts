@@ -8,9 +8,6 @@ const FACTOR = 10;
 /** Warm-up of small networks; Goyal et al. 2017 take five epochs, Ma & Yarats 2021 2 / (1 − β₂) steps of Adam. */
 const WARM_UP = 50;
 
-/** Rates that a range test found, for the code to paste. */
-const found = new WeakMap<Patient, number>();
-
 /** The rate of a range test for this design, remembered. */
 async function rangeTest(design: Design, patient: Patient): Promise<number | undefined> {
   return patient.tools?.findLearningRate(design);
@@ -35,10 +32,9 @@ export const reduceLearningRate: Remedy = trainingRemedy({
     const best = await rangeTest(design, patient);
     // The test may find none that is smaller: the finding asks for one all the same.
     const learningRate = best !== undefined && best < training.learningRate ? best : training.learningRate / FACTOR;
-    found.set(patient, learningRate);
     return { ...training, learningRate };
   },
-  patch: (patient) => patchRate(patient, patient.design.training.learningRate / FACTOR),
+  patch: (patient, treated) => patchRate(patient, treated, 1 / FACTOR),
 });
 
 export const increaseLearningRate: Remedy = trainingRemedy({
@@ -61,15 +57,15 @@ export const increaseLearningRate: Remedy = trainingRemedy({
         where: 'increase-learning-rate',
       });
     }
-    found.set(patient, best);
     return { ...training, learningRate: best };
   },
-  patch: (patient) => patchRate(patient, patient.design.training.learningRate * FACTOR),
+  patch: (patient, treated) => patchRate(patient, treated, FACTOR),
 });
 
-function patchRate(patient: Patient, otherwise: number) {
+/** The rate that was found for the treated design; a multiple of the old one where none is given. */
+function patchRate(patient: Patient, treated: Design | undefined, factor: number) {
   const { training } = patient.design;
-  const learningRate = found.get(patient) ?? otherwise;
+  const learningRate = treated?.training.learningRate ?? factor * training.learningRate;
   return patchOptimizer({ ...training, learningRate }, `the learning rate was ${number(training.learningRate)}`);
 }
 

@@ -1,7 +1,7 @@
 import { effectiveDecades } from '../../diagnosis/decay.ts';
 import type { Finding, RuleId } from '../../diagnosis/finding.ts';
 import { has } from '../patient.ts';
-import type { Patch, Patient, Remedy, TrainingSetup } from '../remedy.ts';
+import type { Patient, Remedy, TrainingSetup } from '../remedy.ts';
 
 /** A gradient, a step or a loss that grows beyond bounds. */
 export const blowUps = [
@@ -25,7 +25,7 @@ export interface TrainingRemedy {
     patient: Patient,
     design: Patient['design'],
   ) => TrainingSetup | Promise<TrainingSetup>;
-  readonly patch: (patient: Patient) => Patch;
+  readonly patch: Remedy['patch'];
 }
 
 /** A remedy that changes how a network is trained, and leaves the network alone. */
