@@ -80,6 +80,14 @@ function denseFamily() {
   ]) {
     add('dense', 'healthy', `${activation}-${depth}-${norm}`, { activation, depth, norm, init: usualInit[activation] });
   }
+  // Batch normalization multiplies the gradient by √(π / (π − 1)) per ReLU layer (Yang et al. 2019).
+  for (const [intended, depth, optimizer] of [
+    ['healthy', 20, optimizers[0]],
+    ['normalization at depth', 50, optimizers[1]],
+  ]) {
+    const design = { activation: 'relu', depth, norm: 'batch-norm', init: he };
+    add('dense', intended, `relu-${depth}-batch-norm`, design, { optimizer });
+  }
   for (const [activation, depth] of [
     ['relu', 11],
     ['relu', 21],
@@ -305,6 +313,12 @@ function residualFamily() {
   ]) {
     const design = { activation, depth, norm: 'batch-norm', init: he };
     add('residual', 'healthy', `${activation}-${depth}-batch-norm`, design, { steps });
+  }
+  // Glorot weights in place of He's: before a normalization their scale is free.
+  for (const optimizer of [optimizers[0], optimizers[2]]) {
+    const design = { activation: 'relu', depth: 16, width: 4, norm: 'batch-norm', init: 'glorot-uniform' };
+    const name = `relu-16-bottleneck-glorot-${optimizer.name}`;
+    add('residual', 'healthy', name, { ...design, bottleneck: true }, { steps: 300, optimizer });
   }
   for (const [activation, depth] of [
     ['relu', 4],

@@ -59,19 +59,16 @@ function conv(design) {
 }
 
 function residual(design) {
-  const { depth, width = 8, activation, norm, init, skip = true, zeroBranch } = design;
-  const body = [
-    { conv2d: { filters: width, padding: 'same' } },
-    ...normOf(norm),
-    activation,
-    { conv2d: { filters: width, padding: 'same', ...(zeroBranch ? { init: 'zeros' } : {}) } },
-    ...normOf(norm),
-  ];
+  const { depth, width = 8, activation, norm, init, skip = true, zeroBranch, bottleneck } = design;
+  const unit = (filters, more) => [{ conv2d: { filters, padding: 'same', ...more } }, ...normOf(norm)];
+  // 1×1, 3×3 and 1×1 to four times the width: 49 weight layers on the way through sixteen blocks, as in ResNet-50.
+  const body = bottleneck
+    ? [...unit(width, { kernel: 1 }), activation, ...unit(width), activation, ...unit(4 * width, { kernel: 1 })]
+    : [...unit(width), activation, ...unit(width, zeroBranch ? { init: 'zeros' } : {})];
   return {
     input: [1, 28, 28],
     layers: [
-      { conv2d: { filters: width, padding: 'same', stride: 4 } },
-      ...normOf(norm),
+      ...unit(bottleneck ? 4 * width : width, { stride: 4 }),
       activation,
       skip
         ? { repeat: { times: depth, layers: [{ residual: { layers: body, activation } }] } }
