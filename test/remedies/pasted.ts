@@ -3,7 +3,7 @@ import { findParameters } from '../../src/graph/parameters.ts';
 import { type Tensor, tensorOf, toFloat64 } from '../../src/graph/tensor.ts';
 import { createRandom } from '../../src/random/random.ts';
 import { remedies } from '../../src/remedies/index.ts';
-import type { Design, Patch, Patient, Remedy, TrainingSetup } from '../../src/remedies/remedy.ts';
+import type { Design, Patch, Patient, Remedy } from '../../src/remedies/remedy.ts';
 import { examinePatient } from '../../src/verbs/patient.ts';
 import { train } from '../../src/verbs/train.ts';
 import { patientTools } from '../../src/verbs/treat-tools.ts';
@@ -34,7 +34,7 @@ export const structurePlans: Readonly<Record<string, readonly string[]>> = {
   equal: ['randomize-init', 'add-batch-norm', 'use-relu'],
   apart: ['use-relu', 'use-leaky-relu', 'use-prelu', ...norms, ...skips, 'add-layer-norm+use-relu'],
   'apart-relu': ['use-prelu', ...skips, 'add-batch-norm'],
-  residual: ['use-fixup-init', 'use-relu', 'add-batch-norm', 'add-residual'],
+  residual: ['use-fixup-init', 'use-relu', 'add-batch-norm', 'add-residual', 'remove-layers'],
   convolutions: ['use-relu', 'use-prelu', 'add-batch-norm', 'add-layer-norm', 'add-group-norm', ...skips, ...draws],
   'convolutions-norm': ['use-prelu', ...skips, 'use-he-init'],
   rnn: ['use-lstm', 'use-gru', 'use-orthogonal-recurrence', 'use-identity-recurrence'],
@@ -72,22 +72,28 @@ export interface Treated {
 export async function examine(model: Model, { input }: Network, loss?: string): Promise<Patient> {
   const rows = input.shape[0]!;
   const inputs = new Map([['input', tensorOf('float32', input.shape, input.values)]]);
-  const classes = Array.from({ length: rows }, (_, i) => i % 4);
-  const target =
-    loss === undefined || loss === 'cross-entropy'
-      ? tensorOf('int64', [rows], classes)
-      : tensorOf(
-          'float32',
-          [rows, 4],
-          classes.flatMap((k) => [0, 1, 2, 3].map((i) => (i === k ? 1 : 0))),
-        );
+  const target = targetsOf(loss, rows);
   const batch = { kind: 'tensors', from: 'keras', inputs, target } as const;
   const options = { runtime, batch, size: rows, seed: 1, ...(loss !== undefined && { loss }) };
   return (await examinePatient(model, { ...options, tools: () => patientTools(options) } as never)).patient;
 }
 
+/** The patient with a branch that the loss was measured not to need, where the network has branches. */
+function withoutNeed(patient: Patient, { layers }: Network): Patient {
+  if (!layers.some(({ kind }) => kind === 'add')) return patient;
+  const finding = {
+    rule: 'effectively-shallow',
+    severity: 'warning',
+    where: ['net/block_1_first', 'net/block_1_second'],
+    evidence: { removable: 2 },
+  };
+  const findings = [...patient.diagnosis.findings, finding];
+  return { ...patient, diagnosis: { ...patient.diagnosis, findings } } as Patient;
+}
+
 /** A plan carried out: the numbers to give the patched model, and what the treated network computes with them. */
-export async function treat(patient: Patient, plan: readonly string[], network: Network): Promise<Treated> {
+export async function treat(given: Patient, plan: readonly string[], network: Network): Promise<Treated> {
+  const patient = plan.includes('remove-layers') ? withoutNeed(given, network) : given;
   const own = plan.map(remedyOf);
   let design: Design = patient.design;
   for (const remedy of own) design = await remedy.apply(design, patient);
@@ -140,13 +146,6 @@ function sameValues(tensor: Tensor, other: Tensor | undefined): boolean {
   return toFloat64(tensor).every((x, i) => x === values[i]);
 }
 
-/** How a plan leaves training, for a patient. */
-export async function trainingOf(patient: Patient, plan: readonly string[]): Promise<TrainingSetup> {
-  let design = patient.design;
-  for (const id of plan) design = await remedyOf(id).apply(design, patient);
-  return design.training;
-}
-
 /** What logits of four classes say, where the patched model leaves the last function to the loss. */
 export function probabilities(logits: readonly number[], isBinary: boolean): number[] {
   if (isBinary) return logits.map((x) => 1 / (1 + Math.exp(-x)));
@@ -168,6 +167,7 @@ export const trainingPlans: Readonly<Record<string, readonly string[]>> = {
     'warm-up',
     'add-weight-decay',
     'add-l2-penalty',
+    'clip-gradient-adaptive',
   ],
   exploding: ['clip-gradient-norm', 'clip-gradient-value', 'clip-gradient-adaptive'],
 };
@@ -189,11 +189,19 @@ export async function trained(
   network: Network,
   steps: number,
 ): Promise<Readonly<Record<string, Weight>>> {
-  const { optimizer, learningRate, clipping, schedule, output } = await trainingOf(patient, plan);
-  const { shape, values } = network.input;
+  let { design } = patient;
+  for (const id of plan) design = await remedyOf(id).apply(design, patient);
+  const { model } = await trainModel(design, network, steps);
+  return Object.fromEntries(findParameters(model).flatMap((name) => carriedTo(network, model, name)));
+}
+
+/** A design after some steps on all rows, and the loss before each. */
+export async function trainModel(design: Design, { input }: Pick<Network, 'input'>, steps: number) {
+  const { optimizer, learningRate, clipping, schedule, output, loss } = design.training;
+  const { shape, values } = input;
   const rows = shape[0]!;
   const inputs = new Map([['input', tensorOf('float32', shape, values)]]);
-  const target = tensorOf('float32', [rows, 4], oneHot(rows));
+  const target = targetsOf(loss, rows);
   const data = {
     name: 'all',
     real: true,
@@ -205,25 +213,21 @@ export async function trained(
       for (;;) yield { inputs, target };
     },
   };
-  const options = {
-    runtime,
-    data,
-    batch: rows,
-    steps,
-    loss: 'mse',
-    output,
-    optimizer,
-    learningRate,
-    clipping,
-    schedule,
-  };
-  const events = train(patient.design.model, { ...options, seed: 1, monitor: false } as never);
-  for await (const event of events) {
-    if (event.kind !== 'end') continue;
-    const { model } = event;
-    return Object.fromEntries(findParameters(model).flatMap((name) => carriedTo(network, model, name)));
+  const options = { runtime, data, batch: rows, steps, loss, output, optimizer, learningRate, clipping, schedule };
+  const losses: number[] = [];
+  for await (const event of train(design.model, { ...options, seed: 1, monitor: false } as never)) {
+    if (event.kind === 'step') losses.push(event.loss);
+    if (event.kind === 'end') return { model: event.model, losses };
   }
   throw new Error('no end');
+}
+
+/** Class numbers for cross-entropy, the same as numbers 0 and 1 for all else. */
+function targetsOf(loss: string | undefined, rows: number): Tensor {
+  const classes = Array.from({ length: rows }, (_, i) => i % 4);
+  return loss === undefined || loss === 'cross-entropy'
+    ? tensorOf('int64', [rows], classes)
+    : tensorOf('float32', [rows, 4], oneHot(rows));
 }
 
 /** Targets of four classes, one after the other. */
