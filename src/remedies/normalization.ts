@@ -3,7 +3,7 @@ import type { BoundValue, Model } from '../graph/graph.ts';
 import { filledTensor, type Tensor, tensorOf, toFloat64 } from '../graph/tensor.ts';
 import { rolesOf } from '../training/initialize.ts';
 import { layoutFans } from '../training/weight-layout.ts';
-import { decadesWithout } from './evidence.ts';
+import { decadesWithout, findingNaming } from './evidence.ts';
 import { foreseeModel } from './foresee-model.ts';
 import { normalizationPatch } from './normalization-patch.ts';
 import { activationOf, has, isBounded } from './patient.ts';
@@ -180,7 +180,8 @@ function isSick(patient: Patient, id: NormalizationId): boolean {
   // It takes no mean away: units that are off stay off.
   const found = id === 'rms' ? sickness.filter((rule) => rule !== 'dead-units') : sickness;
   const { verdict } = patient.diagnosis;
-  return verdict !== 'healthy' && !(id === 'rms' && verdict === 'dead') && has(patient, ...found);
+  const named = findingNaming(patient, 'add-layer-norm') !== undefined;
+  return verdict !== 'healthy' && !(id === 'rms' && verdict === 'dead') && (named || has(patient, ...found));
 }
 
 function normalize(model: Model, patient: Patient, id: NormalizationId): Model {

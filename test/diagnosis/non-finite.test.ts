@@ -35,6 +35,14 @@ describe('non-finite', () => {
     });
   });
 
+  it('blames the weights for signals that outgrow float32 layer by layer', async () => {
+    // 1e6 · √width a layer: 1e39 and beyond behind six of them.
+    const { diagnosis } = await examine(mlp({ depth: 8, activation: 'Relu', gain: 1e6 }));
+    expect(diagnosis.findings[0]).toMatchObject({ rule: 'non-finite', evidence: { firstIn: 'forward' } });
+    const named = diagnosis.findings[0]!.remedies.map(({ id }) => id);
+    expect(named.slice(0, 2)).toEqual(['use-critical-init', 'add-layer-norm']);
+  });
+
   it('names a gradient that breaks although the loss is finite: the root of zero', async () => {
     const { diagnosis, profile } = await examine(breaking('Sqrt', [0, 1, 0, 1]), ones);
     expect(profile.loss).toBeCloseTo(Math.SQRT2, 5);

@@ -15,7 +15,14 @@ export const nonFinite: DiagnosisRule = {
     needs: 'one batch',
     thresholds: [],
     severity: 'Always an error.',
-    remedies: ['check-data', 'guard-operator', 'reduce-learning-rate', 'clip-gradient-norm'],
+    remedies: [
+      'check-data',
+      'guard-operator',
+      'use-critical-init',
+      'add-layer-norm',
+      'reduce-learning-rate',
+      'clip-gradient-norm',
+    ],
     references: ['IEEE 754-2019, section 6: infinity, NaNs'],
   },
   check({ profile }: Case): Finding[] {
@@ -35,7 +42,7 @@ export const nonFinite: DiagnosisRule = {
         basis: `any NaN or infinity in the loss or a gradient is an error; loss ${profile.loss}; ${profile.seen.batch} samples`,
         evidence: { loss: profile.loss, firstIn: source.pass, ...source.counts, parametersAffected: affected.length },
         causes: [],
-        remedies: remedies[source.pass],
+        remedies: grown(profile) && source.pass !== 'parameter' ? overgrown : remedies[source.pass],
       },
     ];
   },
@@ -50,6 +57,19 @@ const remedies: Record<FirstSource['pass'], readonly RemedyHint[]> = {
   backward: unguarded,
   loss: unguarded,
 };
+
+/** What grew out of float32 layer by layer is for the weights or a normalization to mend, not for the operator it hit. */
+const overgrown = hints('use-critical-init', 'add-layer-norm', 'guard-operator', 'check-data');
+
+/** √3.4e38, the largest float32: the square of more is infinite. */
+const SQUARE_OVERFLOWS = 1.8e19;
+
+/** Whether values or gradients grew to sizes whose squares float32 does not hold. */
+function grown({ values }: Case['profile']): boolean {
+  return values.some(({ node, value, gradient }) => {
+    return node !== '' && Math.max(value.maxAbs, gradient.maxAbs) > SQUARE_OVERFLOWS;
+  });
+}
 
 interface FirstSource {
   readonly what: string;

@@ -169,7 +169,8 @@ function blocked({ diagnosis }: Patient): boolean {
 export function weightFinding(patient: Patient, id: string) {
   return (
     findingNaming(patient, id) ??
-    findingOf(patient, 'poor-initialization', 'vanishing-gradient', 'exploding-gradient', 'symmetric-initialization')
+    findingOf(patient, 'poor-initialization', 'vanishing-gradient', 'exploding-gradient', 'symmetric-initialization') ??
+    findingNaming(patient, 'use-critical-init')
   );
 }
 

@@ -28,6 +28,16 @@ describe('normalization between layers and activations', () => {
     expect(await learns(treated, how)).toBeGreaterThan(0.9);
   });
 
+  it('fits signals that outgrow float32', async () => {
+    const patient = await patientOf(chain('relu', 9, { init: { normal: { std: 1e6 } } }), blobs);
+    expect(patient.diagnosis.verdict).toBe('non-finite');
+    for (const id of ['add-batch-norm', 'add-layer-norm', 'add-rms-norm']) {
+      expect(remedy(id).applies(patient)).toMatch(/layers go into an activation function without/);
+      const treated = await reread((await remedy(id).apply(patient.design, patient)).model);
+      expect(Math.abs(await decadesOf(treated, blobs))).toBeLessThan(1);
+    }
+  });
+
   it('keeps names, interface and weights of a PyTorch export', async () => {
     const { model, batch } = await exported('mlp_sigmoid_x10');
     const patient = await patientOf(model, batch);
