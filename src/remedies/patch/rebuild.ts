@@ -10,7 +10,7 @@ export const kerasRebuild: readonly string[] = [
   'before = model',
   'if isinstance(model, keras.Sequential):',
   '    model = keras.Model(model.inputs[0], model.outputs[0])',
-  'model = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)',
+  'model = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)  # Keras 3.3.3',
   'if before.compiled:  # with a fresh optimizer: the old one knows other weights',
   '    fresh = type(before.optimizer).from_config(before.optimizer.get_config())',
   '    model.compile(optimizer=fresh, loss=before.loss)',
