@@ -4,8 +4,9 @@ import type { TrialResult } from './trial.ts';
 
 /** Seconds of a worker for a trial of n steps: `fixed + n · perStep`. */
 interface Cost {
-  fixed: number;
-  perStep: number;
+  readonly fixed: number;
+  /** Infinity where no step was timed. */
+  readonly perStep: number;
 }
 
 /** A candidate's step against the baseline's, as long as none was timed: batch normalization and recurrent cells are slower. */
@@ -18,9 +19,8 @@ export class Pace {
   readonly #costs = new Map<string, Cost>();
 
   /**
-   * Learns from a trial. The slower start counts (the first trial of a worker measures the candidate, later ones need
-   * not), and the faster step: what disturbs a step makes it slower. Of a training that broke down within a few steps
-   * only the start is known.
+   * Learns from a trial. The latest of each plan counts: the first one of a worker starts slower than those that follow,
+   * and what else the machine does changes. Of a training that broke down within a few steps only the start is known.
    */
   add({ plan, steps, seconds, secondsPerStep, status, fault }: TrialResult): void {
     if (status === 'failed') return;
@@ -28,11 +28,8 @@ export class Pace {
     const perStep =
       ran < FEWEST_STEPS ? Number.POSITIVE_INFINITY : Math.min(secondsPerStep ?? seconds / ran, seconds / ran);
     const fixed = Math.max(0, seconds - (Number.isFinite(perStep) ? ran * perStep : 0));
-    const known = this.#costs.get(plan);
-    this.#costs.set(plan, {
-      fixed: Math.max(fixed, known?.fixed ?? 0),
-      perStep: Math.min(perStep, known?.perStep ?? Number.POSITIVE_INFINITY),
-    });
+    const known = this.#costs.get(plan)?.perStep ?? perStep;
+    this.#costs.set(plan, { fixed, perStep: Number.isFinite(perStep) ? perStep : known });
   }
 
   /** Seconds of one worker for a schedule of the baseline and plans; NaN where no step was timed. */

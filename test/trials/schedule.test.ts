@@ -37,9 +37,9 @@ describe('pace', () => {
     expect(pace.secondsFor(rounds, names(4))).toBeCloseTo(first + second, 9);
   });
 
-  it('takes the slower start and the faster step, and nothing from trials that could not be run', () => {
-    const pace = paceOf(0.01, 1);
-    pace.add(trial('baseline', 20, 0.03, 0.2));
+  it('goes by the latest trial, and learns nothing from those that could not be run', () => {
+    const pace = paceOf(0.03, 4);
+    pace.add(trial('baseline', 20, 0.01, 1));
     pace.add({ ...trial('baseline', 20, 0.0001, 50), status: 'failed' });
     expect(pace.secondsFor([{ steps: 100, seeds: 1, keep: 0 }], [])).toBeCloseTo(1 + 100 * 0.01, 9);
   });
