@@ -1,7 +1,7 @@
 import type { BatchRequest, DigitLoader } from '../data/index.ts';
 import { isFloat } from '../graph/data-type.ts';
 import { DataError } from '../graph/errors.ts';
-import type { Model } from '../graph/graph.ts';
+import { consumers, type Graph, type Model, type Node } from '../graph/graph.ts';
 import { sizeOf, type Tensor, toFloat64 } from '../graph/tensor.ts';
 import type { InputStatistics, Patient, PatientTools } from '../remedies/remedy.ts';
 import type { ReportSubject } from '../report/subject.ts';
@@ -81,7 +81,7 @@ export async function examinePatient(
       diagnosis: report.diagnosis,
       ...(report.theory && { theory: report.theory }),
       binding,
-      inputs: statisticsOf(batch.inputs),
+      inputs: statisticsOf(batch.inputs, model.graph),
       seed,
       ...(rows !== undefined && { rows }),
       ...(options.tools && { tools: options.tools(model) }),
@@ -89,13 +89,13 @@ export async function examinePatient(
   };
 }
 
-/** Mean and deviation per channel of images [N, C, …], per feature of all else. */
-function statisticsOf(inputs: ReadonlyMap<string, Tensor>): Map<string, InputStatistics> {
+/** Mean and deviation per channel of images, per feature of all else. */
+function statisticsOf(inputs: ReadonlyMap<string, Tensor>, graph: Graph): Map<string, InputStatistics> {
   const found = new Map<string, InputStatistics>();
   for (const [name, tensor] of inputs) {
     const { dims } = tensor;
     if (!isFloat(tensor.type) || dims.length < 2) continue;
-    const axis = dims.length >= 4 ? 1 : dims.length - 1;
+    const axis = channelAxis(graph, name, dims.length);
     const inner = sizeOf(dims.slice(axis + 1));
     const features = dims[axis]!;
     const [sum, squares, count] = [0, 0, 0].map(() => new Float64Array(features)) as [
@@ -117,4 +117,13 @@ function statisticsOf(inputs: ReadonlyMap<string, Tensor>): Map<string, InputSta
     found.set(name, { axis, mean, deviation });
   }
   return found;
+}
+
+/** Images are [N, C, …], but for files from Keras and TensorFlow: [N, …, C], which a Transpose brings into ONNX's order. */
+function channelAxis(graph: Graph, input: string, rank: number): number {
+  const last = rank - 1;
+  if (rank < 4) return last;
+  const readers = consumers(graph).get(input) ?? [];
+  const isLast = ({ op, attributes: { perm } }: Node) => op === 'Transpose' && Array.isArray(perm) && perm[1] === last;
+  return readers.length > 0 && readers.every(({ node }) => isLast(node)) ? last : 1;
 }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { BatchRequest } from '../../src/data/index.ts';
 import { columnOf, columnsSource } from '../../src/data/index.ts';
+import { GraphBuilder } from '../../src/graph/builder.ts';
+import { modelOf } from '../../src/graph/graph.ts';
 import { tensorOf } from '../../src/graph/tensor.ts';
 import { createRandom } from '../../src/random/random.ts';
 import { buildSpec } from '../../src/readers/spec/index.ts';
@@ -89,5 +91,36 @@ describe('examinePatient', () => {
     const refused = examinePatient(network(), { ...options, data: { rows: 80 } });
     await expect(refused).rejects.toMatchObject({ code: 'no-target', where: 'x.npy' });
     expect((await examinePatient(network(), options)).patient.diagnosis.verdict).toBe('healthy');
+  });
+});
+
+describe('the statistics of images', () => {
+  /** X → [Transpose] → Conv of one filter → loss by squares; channel c of the rows is 10 c ± 1. */
+  const patientOf = async (channelsLast: boolean) => {
+    const shape = channelsLast ? [8, 5, 4, 3] : [8, 3, 5, 4];
+    const channel = (i: number) => (channelsLast ? i % 3 : Math.floor(i / 20) % 3);
+    const X = tensorOf(
+      'float32',
+      shape,
+      Array.from({ length: 480 }, (_, i) => 10 * channel(i) + (Math.floor(i / 60) % 2 ? 1 : -1)),
+    );
+    const g = new GraphBuilder();
+    const x = g.input('x', 'float32', shape);
+    const W = g.initializer('conv.weight', tensorOf('float32', [1, 3, 1, 1], [0.1, 0.2, 0.3]));
+    const images = channelsLast ? g.transpose(x, [0, 3, 1, 2]) : x;
+    const Y = g.add('Conv', [images, W], [['float32', [8, 1, 5, 4]]], {}, { node: 'conv', outputs: ['y'] })[0]!;
+    g.output(g.reduceSum(Y, [0, 1, 2, 3], false));
+    const batch = { kind: 'tensors', from: 'x.npy', inputs: new Map([['', X]]) } as const;
+    return (await examinePatient(modelOf(g.graph), { runtime, batch, seed: 0 })).patient;
+  };
+
+  it.each([
+    ['[N, C, H, W]', false, 1],
+    ['[N, H, W, C], as Keras has them', true, 3],
+  ])('are those of the channels of %s', async (_, channelsLast, axis) => {
+    const statistics = (await patientOf(channelsLast)).inputs.get('x')!;
+    expect(statistics.axis).toBe(axis);
+    expect(statistics.mean.map((x) => Number(x.toFixed(6)))).toEqual([0, 10, 20]);
+    expect(statistics.deviation.map((x) => Number(x.toFixed(6)))).toEqual([1, 1, 1]);
   });
 });
