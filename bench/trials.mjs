@@ -45,6 +45,7 @@ export async function benchTrials() {
           },
           data: { kind: 'named', name: 'blobs', samples: 2000 },
           validation: 0.2,
+          scoring: 'cross-entropy',
           gradient: 'start',
           version,
         }),

@@ -75,7 +75,8 @@ export async function* treat(given: Model | string, options: NodeTreatOptions = 
     const rounds: PlannedRound[] = [];
     const notes: string[] = [];
     if (folder !== undefined && data) {
-      const settings = { data: data.trial, validation: rest.validation, seed };
+      const { validation, seeds, steps, plans } = rest;
+      const settings = { data: data.trial, validation, seed, seeds, steps, plans };
       const identity = { model: await contentHash(encodeModel(model)), version, settings };
       if (existing === 'replace') await clearTrials(folder);
       const resume = existing === 'resume';
@@ -99,7 +100,8 @@ export async function* treat(given: Model | string, options: NodeTreatOptions = 
       tools: (_, signal) => patientTools({ ...measuring, open: opened?.open, signal }),
     });
     for await (const event of events) {
-      if (event.kind === 'round' && folder !== undefined && store) {
+      // A round that was decided before is kept as it was.
+      if (event.kind === 'round' && folder !== undefined && store && !rounds[event.round - 1]) {
         rounds[event.round - 1] = { plans: event.plans, rungs: event.rungs };
         await keepRounds(folder, rounds);
       }

@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { DataError, UsageError } from '../graph/errors.ts';
 import type { Treatment } from '../report/treatment/treatment.ts';
@@ -93,6 +93,9 @@ export async function treatFile(path: string, call: Options, given: Partial<Opti
       await writeModel(design.model, target, { overwrite: force || resume });
       const train = trainCommandOf(target, design.training, options);
       treatment = { ...treatment, written: { path: target, train } };
+    } else if (out !== undefined) {
+      // What an earlier part of the run recommended is not recommended any more.
+      await rm(target, { force: true });
     }
     const shown = options.framework ?? frameworkOf(model);
     const show: readonly Framework[] = shown === 'all' ? frameworks : [shown];

@@ -67,7 +67,7 @@ export class TreatmentProgress {
         if (this.running?.id === result.id) this.running = undefined;
         this.done = done;
         this.of = of;
-        this.end = Date.now() + 1000 * secondsLeft;
+        if (secondsLeft !== undefined) this.end = Date.now() + 1000 * secondsLeft;
         if (known) this.known++;
         const loss = result.heldOut?.loss ?? result.training.at(-1)?.loss;
         this.last = `${result.plan} ${result.status === 'done' ? showNumber(loss ?? Number.NaN) : result.status}`;

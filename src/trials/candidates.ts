@@ -36,8 +36,12 @@ export async function carryOut(
       return { plan, reason: error instanceof UserError ? error.describe() : `${id} failed: ${String(error)}` };
     }
   }
-  const bytes = encodeModel(design.model);
-  return { plan, design, bytes, hash: await contentHash(bytes) };
+  try {
+    const bytes = encodeModel(design.model);
+    return { plan, design, bytes, hash: await contentHash(bytes) };
+  } catch (error) {
+    return { plan, reason: error instanceof UserError ? error.describe() : `cannot be written: ${String(error)}` };
+  }
 }
 
 export function isCandidate(result: Candidate | SkippedPlan): result is Candidate {

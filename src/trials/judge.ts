@@ -8,7 +8,7 @@ import type { TrialResult } from './trial.ts';
 export interface Judgement {
   readonly plan: string;
   readonly seeds: number;
-  /** Trainings that broke down. */
+  /** Trainings that broke down, or left a network whose loss is no number. */
   readonly faults: number;
   readonly heldOutLoss: number;
   readonly accuracy?: number;
@@ -19,9 +19,12 @@ export interface Judgement {
   readonly decades?: number;
   /** The same after training. */
   readonly decadesAfter?: number;
-  /** Held-out loss less the baseline's, paired by seed and rows: below zero is better. */
+  /**
+   * Held-out loss less the baseline's, paired by seed and rows, of trainings that did not break down: below zero is
+   * better. Undefined where fewer than two differences are known.
+   */
   readonly againstBaseline?: Interval;
-  /** The same against the best plan. */
+  /** The same against the best plan that is better than the baseline, or the first of all where none is. */
   readonly againstBest?: Interval;
 }
 
@@ -33,12 +36,8 @@ export type Outcome =
   /** Too few trials ended to tell. */
   | 'too-little-evidence';
 
-export type Measure = 'loss' | 'error';
-
 export interface Ranking {
   readonly outcome: Outcome;
-  /** What plans were compared by: `loss`, or `error`, the part of held-out rows answered wrongly. */
-  readonly measure: Measure;
   /** The plan to use; undefined unless improved. */
   readonly winner?: string;
   /** Best first, the baseline among them. */
@@ -51,129 +50,156 @@ export interface Ranking {
 const WORTHWHILE = 0.02;
 
 /**
- * Trials on one scale. Plans trained with different losses are compared by the part of held-out rows they answer wrongly,
- * where every trial knows it; else those with another loss than the baseline's are left out, for two losses are no more
- * comparable than metres and seconds.
- */
-export function onOneScale(
-  results: readonly TrialResult[],
-  lossOf: (plan: string) => string,
-): { readonly results: readonly TrialResult[]; readonly measure: Measure } {
-  const own = lossOf(BASELINE.id);
-  if (results.every(({ plan }) => lossOf(plan) === own)) return { results, measure: 'loss' };
-  const scored = results.filter(({ status }) => status === 'done');
-  if (scored.every(({ heldOut }) => heldOut?.accuracy !== undefined)) {
-    const wrong = (result: TrialResult): TrialResult => {
-      if (result.heldOut?.accuracy === undefined) return result;
-      const error = 1 - result.heldOut.accuracy;
-      return { ...result, heldOut: { ...result.heldOut, loss: error }, heldOutLosses: [error] };
-    };
-    return { results: results.map(wrong), measure: 'error' };
-  }
-  return { results: results.filter(({ plan }) => lossOf(plan) === own), measure: 'loss' };
-}
-
-/**
- * Judges trials of the same number of steps, on one scale (`onOneScale`). Among the plans that are not distinguishable from the best (the interval
- * of their paired difference reaches zero), the one that changes least wins, provided it is better than the baseline
- * beyond chance and by a worthwhile part.
+ * Judges trials of the same number of steps. Among the plans that are better than the baseline beyond chance and by a
+ * worthwhile part, and that are not distinguishable from the best of them (the interval of their paired difference reaches
+ * zero), the one that changes least wins.
  */
 export function judgeTrials(
   results: readonly TrialResult[],
   sizeOf: (plan: string) => number,
   random: Random,
-  measure: Measure = 'loss',
 ): Ranking {
-  const plans = [...new Set(results.map(({ plan }) => plan))];
   const of = (plan: string) => results.filter((result) => result.plan === plan && result.status !== 'failed');
-  const scored = plans.filter((plan) => of(plan).length > 0);
-  const best = scored
-    .map((plan) => ({ plan, loss: median(of(plan).map(lossOf)) }))
-    .sort((a, b) => a.loss - b.loss || sizeOf(a.plan) - sizeOf(b.plan));
-  const baseline = of(BASELINE.id);
-  const first = best[0];
-  const judgements = best.map(({ plan, loss }): Judgement => {
-    const own = of(plan);
-    const accuracies = own.flatMap(({ heldOut }) => (heldOut?.accuracy === undefined ? [] : [heldOut.accuracy]));
-    const rows = own.flatMap(({ heldOut }) => heldOut?.rows ?? [])[0];
-    const decades = own.flatMap((result) => (result.decades ? [result.decades.before] : []));
-    const after = own.flatMap((result) => result.decades?.after ?? []);
-    const against = (other: readonly TrialResult[], name: string) =>
-      bootstrapMean(pairedDifferences(own, other), random.fork(`${plan}/${name}`));
-    return {
-      plan,
-      seeds: own.length,
-      faults: own.filter(({ status }) => status === 'fault').length,
-      heldOutLoss: loss,
-      ...(accuracies.length > 0 && { accuracy: median(accuracies) }),
-      ...(accuracies.length > 0 && rows && { accuracyInterval: wilsonInterval(median(accuracies), rows) }),
-      trainingLoss: median(own.map((result) => result.training.at(-1)?.loss ?? Number.NaN)),
-      ...(decades.length > 0 && { decades: median(decades) }),
-      ...(after.length > 0 && { decadesAfter: median(after) }),
-      ...(plan !== BASELINE.id && baseline.length > 0 && { againstBaseline: against(baseline, 'baseline') }),
-      ...(first && plan !== first.plan && { againstBest: against(of(first.plan), 'best') }),
-    };
+  const against = (plan: string, other: string, name: string) =>
+    intervalOf(pairedDifferences(of(plan), of(other)), random.fork(`${plan}/${name}`));
+  const judged = [...new Set(results.map(({ plan }) => plan))]
+    .filter((plan) => of(plan).length > 0)
+    .map((plan) => describe(plan, of(plan), plan === BASELINE.id ? undefined : against(plan, BASELINE.id, 'baseline')))
+    .sort((a, b) => order(a.heldOutLoss, b.heldOutLoss) || sizeOf(a.plan) - sizeOf(b.plan));
+  const baseline = judged.find(({ plan }) => plan === BASELINE.id);
+  const candidates = judged.filter(({ plan }) => plan !== BASELINE.id);
+  const better = baseline ? candidates.filter((plan) => isWorthwhile(plan, baseline) && isCertain(plan, baseline)) : [];
+  const reference = better[0] ?? judged[0];
+  const judgements = judged.map((one): Judgement => {
+    const interval = one === reference ? undefined : against(one.plan, reference!.plan, 'best');
+    return interval ? { ...one, againstBest: interval } : one;
   });
-  const rows = results.some(({ heldOut }) => heldOut !== undefined) ? 'held-out' : 'training';
-  return { ...conclude(judgements, sizeOf, `${rows} ${measure}`), judgements, measure };
+  const told = new Map(judgements.map((one) => [one.plan, one]));
+  const again = (list: readonly Judgement[]) => list.map(({ plan }) => told.get(plan)!);
+  if (baseline && better.length > 0)
+    return { ...choose(again(better), candidates[0]!, sizeOf, rowsOf(results)), judgements };
+  return { ...withoutWinner(baseline, candidates, results), judgements };
 }
 
-function conclude(
-  judgements: readonly Judgement[],
-  sizeOf: (plan: string) => number,
-  /** What was compared, in words. */
-  what: string,
-): Omit<Ranking, 'judgements' | 'measure'> {
-  const baseline = judgements.find(({ plan }) => plan === BASELINE.id);
-  const candidates = judgements.filter(({ plan }) => plan !== BASELINE.id);
-  if (!baseline || candidates.length === 0) {
-    const missing = baseline ? 'no plan was trained' : 'the baseline was not trained';
-    return { outcome: 'too-little-evidence', reason: `${missing} to the end within the budget` };
-  }
-  const worthwhile = (judgement: Judgement) => {
-    if (!Number.isFinite(judgement.heldOutLoss)) return false;
-    if (!Number.isFinite(baseline.heldOutLoss) || baseline.faults === baseline.seeds) return judgement.faults === 0;
-    return judgement.heldOutLoss < (1 - WORTHWHILE) * baseline.heldOutLoss;
+function describe(plan: string, own: readonly TrialResult[], againstBaseline: Interval | undefined): Judgement {
+  const accuracies = own.flatMap(({ heldOut }) => (heldOut?.accuracy === undefined ? [] : [heldOut.accuracy]));
+  const rows = own.flatMap(({ heldOut }) => heldOut?.rows ?? [])[0];
+  const decades = own.flatMap((result) => (result.decades ? [result.decades.before] : []));
+  const after = own.flatMap((result) => result.decades?.after ?? []);
+  return {
+    plan,
+    seeds: own.length,
+    faults: own.filter(broke).length,
+    heldOutLoss: median(own.map(lossOf)),
+    ...(accuracies.length > 0 && { accuracy: median(accuracies) }),
+    ...(accuracies.length > 0 && rows && { accuracyInterval: wilsonInterval(median(accuracies), rows) }),
+    trainingLoss: median(own.map((result) => result.training.at(-1)?.loss ?? Number.NaN)),
+    ...(decades.length > 0 && { decades: median(decades) }),
+    ...(after.length > 0 && { decadesAfter: median(after) }),
+    ...(againstBaseline && { againstBaseline }),
   };
-  const better = candidates.filter((judgement) => worthwhile(judgement) && (judgement.againstBaseline?.high ?? 0) < 0);
-  if (better.length === 0) {
-    const closest = candidates[0]!;
-    const seen = closest.againstBaseline;
-    const range = seen
-      ? ` (${seen.mean.toPrecision(2)}, ${100 * seen.level} % between ${seen.low.toPrecision(2)} and ${seen.high.toPrecision(2)})`
-      : '';
-    return {
-      outcome: 'nothing-helps',
-      reason: `no plan lowers the ${what} beyond chance and by ${100 * WORTHWHILE} %: the closest is ${closest.plan}${range}`,
-    };
-  }
+}
+
+/** Infinities are equal. */
+function order(a: number, b: number): number {
+  return a === b ? 0 : a - b;
+}
+
+/** Whether a plan gains enough to be worth a change, and breaks down no more often. */
+function isWorthwhile(plan: Judgement, baseline: Judgement): boolean {
+  if (!Number.isFinite(plan.heldOutLoss) || plan.faults * baseline.seeds > baseline.faults * plan.seeds) return false;
+  const { heldOutLoss: before } = baseline;
+  return !Number.isFinite(before) || plan.heldOutLoss < before - WORTHWHILE * Math.abs(before);
+}
+
+/** Whether chance is ruled out: by the interval, or because the baseline breaks down every time and the plan never. */
+function isCertain(plan: Judgement, baseline: Judgement): boolean {
+  if (baseline.faults === baseline.seeds) return plan.faults === 0;
+  return (plan.againstBaseline?.high ?? 0) < 0;
+}
+
+function choose(
+  better: readonly Judgement[],
+  lowest: Judgement,
+  sizeOf: (plan: string) => number,
+  rows: string,
+): Omit<Ranking, 'judgements'> {
   const best = better[0]!;
   const tied = better.filter((judgement) => judgement === best || (judgement.againstBest?.low ?? 0) <= 0);
   const winner = tied.sort((a, b) => sizeOf(a.plan) - sizeOf(b.plan))[0]!;
+  const among = lowest.plan === best.plan ? '' : ' of those that are better beyond chance';
   const reason =
     winner === best
-      ? `${winner.plan} has the lowest ${what}`
+      ? `${winner.plan} has the lowest ${rows} loss${among}`
       : `${winner.plan} is not distinguishable from the best (${best.plan}) and changes less`;
   return { outcome: 'improved', winner: winner.plan, reason };
 }
 
-/** Differences of held-out losses, batch by batch, of the trials of two plans with the same seed. */
+function withoutWinner(
+  baseline: Judgement | undefined,
+  candidates: readonly Judgement[],
+  results: readonly TrialResult[],
+): Omit<Ranking, 'judgements'> {
+  const [closest] = candidates;
+  if (!baseline || !closest) {
+    const failed = results.find(({ plan, status }) => status === 'failed' && (plan === BASELINE.id || baseline));
+    const what = baseline ? 'no plan was trained' : 'the baseline was not trained';
+    const how = failed
+      ? `: ${failed.plan === BASELINE.id ? '' : `${failed.plan}: `}${failed.error ?? 'no reason given'}`
+      : ' within the budget';
+    return { outcome: 'too-little-evidence', reason: `${what} to the end${how}` };
+  }
+  const rows = rowsOf(results);
+  if (candidates.every(({ faults, seeds }) => faults === seeds)) {
+    const reason = `every plan broke down in training${baseline.faults === baseline.seeds ? ', as the baseline did' : ''}`;
+    return { outcome: 'nothing-helps', reason };
+  }
+  const seen = closest.againstBaseline;
+  if (!seen && isWorthwhile(closest, baseline)) {
+    const reason = `${closest.plan} has the lower ${rows} loss, but one figure each says nothing of chance: more seeds or more rows would`;
+    return { outcome: 'too-little-evidence', reason };
+  }
+  const range = seen
+    ? ` (${seen.mean.toPrecision(2)}, ${100 * seen.level} % between ${seen.low.toPrecision(2)} and ${seen.high.toPrecision(2)})`
+    : '';
+  return {
+    outcome: 'nothing-helps',
+    reason: `no plan lowers the ${rows} loss beyond chance and by ${100 * WORTHWHILE} %: the closest is ${closest.plan}${range}`,
+  };
+}
+
+function rowsOf(results: readonly TrialResult[]): string {
+  return results.some(({ heldOut }) => heldOut !== undefined) ? 'held-out' : 'training';
+}
+
+/** Differences of held-out losses, batch by batch, of the trials of two plans with the same seed that did not break down. */
 function pairedDifferences(own: readonly TrialResult[], other: readonly TrialResult[]): number[][] {
   return own.flatMap((result) => {
     const twin = other.find(({ seed }) => seed === result.seed);
-    if (!twin) return [];
+    if (!twin || broke(result) || broke(twin)) return [];
     const [a, b] = [lossesOf(result), lossesOf(twin)];
     return [Array.from({ length: Math.min(a.length, b.length) }, (_, i) => a[i]! - b[i]!)];
   });
 }
 
-/** Held-out losses by batch; of a training that broke down, infinities; without held-out rows the training loss. */
+/** Of one difference nothing is known but itself. */
+function intervalOf(differences: readonly (readonly number[])[], random: Random): Interval | undefined {
+  return differences.flat().length < 2 ? undefined : bootstrapMean(differences, random);
+}
+
+/** Held-out losses by batch; without held-out rows the training loss. */
 function lossesOf(result: TrialResult): readonly number[] {
-  if (result.status === 'fault') return result.heldOutLosses?.map(() => Number.POSITIVE_INFINITY) ?? [lossOf(result)];
   return result.heldOutLosses ?? [lossOf(result)];
 }
 
+/** A training that stopped, or that left a network whose loss is no number. */
+function broke(result: TrialResult): boolean {
+  return !Number.isFinite(lossOf(result));
+}
+
+/** Infinity for a training that broke down. */
 function lossOf(result: TrialResult): number {
   if (result.status === 'fault') return Number.POSITIVE_INFINITY;
-  return result.heldOut?.loss ?? result.training.at(-1)?.loss ?? Number.POSITIVE_INFINITY;
+  const loss = result.heldOut?.loss ?? result.training.at(-1)?.loss ?? Number.NaN;
+  return Number.isFinite(loss) ? loss : Number.POSITIVE_INFINITY;
 }

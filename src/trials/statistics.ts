@@ -16,10 +16,10 @@ const LEVEL = 0.95;
 /**
  * The mean of paired differences with its bootstrap percentile interval. `differences` holds one list per seed, of one
  * number for each held-out batch: seeds are resampled first, then the batches within each, because batches of one
- * training are no independent evidence of another. Not finite differences count as the largest finite one of their sign.
+ * training are no independent evidence of another.
  */
 export function bootstrapMean(differences: readonly (readonly number[])[], random: Random): Interval {
-  const seeds = tamed(differences.filter((list) => list.length > 0));
+  const seeds = differences.filter((list) => list.length > 0);
   if (seeds.length === 0) return { mean: Number.NaN, low: Number.NaN, high: Number.NaN, level: LEVEL };
   const meanOf = (list: readonly number[]) => list.reduce((sum, x) => sum + x, 0) / list.length;
   const mean = meanOf(seeds.map(meanOf));
@@ -49,11 +49,4 @@ export function wilsonInterval(part: number, count: number): Interval {
   const middle = (part + z2 / 2) / (1 + z2);
   const half = (DEVIATIONS * Math.sqrt((part * (1 - part)) / count + z2 / (4 * count))) / (1 + z2);
   return { mean: part, low: Math.max(0, middle - half), high: Math.min(1, middle + half), level: LEVEL };
-}
-
-/** Infinities (one of the two trainings broke down) as the largest finite difference there is, or 1; NaN as the worse. */
-function tamed(lists: readonly (readonly number[])[]): number[][] {
-  const finite = lists.flat().filter(Number.isFinite);
-  const most = finite.reduce((largest, x) => Math.max(largest, Math.abs(x)), 0) || 1;
-  return lists.map((list) => list.map((x) => (Number.isFinite(x) ? x : x === Number.NEGATIVE_INFINITY ? -most : most)));
 }

@@ -46,6 +46,7 @@ const taskSchema = z.object({
     z.object({ kind: z.literal('packed'), hash, samples: z.int().min(1).optional(), seed: count.optional() }),
   ]),
   validation: z.number().min(0).lt(1),
+  scoring: name,
   gradient: z.enum(['start', 'both']),
   version: name,
 });

@@ -34,6 +34,8 @@ export interface TrialTask {
   readonly data: TrialData;
   /** Part of the rows held out. */
   readonly validation: number;
+  /** The loss that the held-out rows are scored by: the given network's, whatever a candidate is trained with. */
+  readonly scoring: TrainingSetup['loss'];
   /** Whether the gradient is measured at the start alone, or once more behind training. */
   readonly gradient: 'start' | 'both';
   /** Version of this package: others may train differently. */

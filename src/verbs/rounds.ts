@@ -2,7 +2,7 @@ import { createRandom } from '../random/random.ts';
 import type { Candidate } from '../trials/candidates.ts';
 import { type Rung, rankPlans, trialsOf } from '../trials/halving.ts';
 import { identifyTask } from '../trials/identify.ts';
-import { judgeTrials, onOneScale, type Ranking } from '../trials/judge.ts';
+import { judgeTrials, type Ranking } from '../trials/judge.ts';
 import { Pace } from '../trials/pace.ts';
 import { planSchedule, type Room, replan, type Schedule } from '../trials/schedule.ts';
 import type { Artifacts, Executor, TrialData, TrialProgress, TrialResult, TrialTask } from '../trials/trial.ts';
@@ -51,9 +51,10 @@ export interface Rounds {
   /** Of the last round that tells something. */
   readonly ranking: Ranking | undefined;
   readonly rungs: readonly Rung[];
-  /** The round that `ranking` is of. */
-  readonly judged: Rung | undefined;
+  /** Of the trials that `ranking` is of. */
+  readonly judged: { readonly steps: number; readonly seeds: number } | undefined;
   readonly done: number;
+  /** Whether all that was planned was run; a last round beyond the plan, for which there was room, does not count. */
   readonly complete: boolean;
   readonly notes: readonly string[];
 }
@@ -61,6 +62,8 @@ export interface Rounds {
 /** Steps of the trials that time a step: as many as the shortest rounds have, which find their baseline done. */
 const TIMING_STEPS = 20;
 const MOST_WARMED = 8;
+/** Of a budget of trials no more than one in so many times. */
+const FEW_TRIALS = 5;
 /** Part of the budget that is planned for: the rest is starting, diagnosing and surprises. */
 const PLANNED = 0.8;
 
@@ -79,15 +82,18 @@ export async function* runRounds(
   /** Trials of the rounds, as against those that time. */
   const asked = new Set<string>();
   let ranking: Ranking | undefined;
-  let ranked: Rung | undefined;
+  let judged: Rounds['judged'];
+  /** Whether the round that runs is one beyond the plan. */
+  let isExtra = false;
   const rungs: Rung[] = [];
   const pace = new Pace();
   /** Whether the budget alone decides how long trials are. */
   const isFree = options.steps === undefined && Number.isFinite(limit);
   let complete = true;
   let [done, total] = [0, 0];
-  /** Seconds of one worker that the rounds to come are expected to take. */
-  let ahead = 0;
+  /** Seconds of one worker that the rounds to come are expected to take, by the pace so far, and those spent on them. */
+  let ahead = () => Number.NaN;
+  let spent = 0;
   const elapsed = () => (performance.now() - start) / 1000;
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
@@ -116,6 +122,7 @@ export async function* runRounds(
       training,
       data,
       validation,
+      scoring: base.design.training.loss,
       gradient,
       version,
     });
@@ -123,11 +130,10 @@ export async function* runRounds(
   async function* run(tasks: readonly TrialTask[]): AsyncGenerator<TreatEvent> {
     const told = (result: TrialResult, known: boolean): TreatEvent => {
       done++;
-      ahead = Math.max(0, ahead - result.seconds);
+      spent += result.seconds;
       found.set(result.id, result);
       pace.add(result);
-      const secondsLeft = Math.max(0, Math.min(ahead / executor.parallel, limit - elapsed()));
-      return { kind: 'trial', result, done, of: Math.max(total, done), secondsLeft, known };
+      return { kind: 'trial', result, done, of: Math.max(total, done), ...timeLeft(), known };
     };
     const fresh = new Map<string, TrialTask>();
     for (const task of tasks) {
@@ -150,11 +156,14 @@ export async function* runRounds(
   try {
     let left: readonly Candidate[] = others;
     let coming: readonly Rung[] = [];
-    for (let round = 0; round === 0 || coming.length > 0; round++) {
+    for (let round = 0; round === 0 || coming.length > 0 || options.rounds?.[round]; round++) {
       const decided = options.rounds?.[round];
       if (decided) {
+        isExtra = round > 0 && coming.length === 0;
         left = decided.plans.flatMap((id) => others.find(({ plan }) => plan.id === id) ?? []);
         coming = decided.rungs;
+        const gone = decided.plans.filter((id) => !left.some(({ plan }) => plan.id === id));
+        if (gone.length > 0) notes.push(`plans of the run that is resumed are not there any more: ${gone.join(', ')}`);
       } else if (round === 0) {
         if (isFree) yield* timeBaseline();
         const all = others.map(idOf);
@@ -171,7 +180,7 @@ export async function* runRounds(
       const [rung] = coming;
       if (!rung) break;
       if (signal.aborted) {
-        complete = false;
+        complete = isExtra;
         break;
       }
       rungs.push(rung);
@@ -182,8 +191,9 @@ export async function* runRounds(
           [base, ...left].map((candidate) => taskOf(candidate, k, rung.steps, gradient)),
         ).flat(),
       );
-      const seconds = pace.secondsFor(coming, left.map(idOf));
-      ahead = Number.isFinite(seconds) ? seconds : 0;
+      const [scheduled, entering] = [coming, left.map(idOf)];
+      ahead = () => pace.secondsFor(scheduled, entering);
+      spent = 0;
       total = done + trialsOf(coming, left.length);
       const plans = left.map(idOf);
       const of = round + coming.length;
@@ -194,40 +204,38 @@ export async function* runRounds(
         plans,
         steps: rung.steps,
         trials: tasks.length,
-        ...(Number.isFinite(seconds) && { secondsLeft: Math.min(seconds / executor.parallel, limit - elapsed()) }),
+        ...timeLeft(),
         rungs: coming,
       };
       for (const { id } of tasks) asked.add(id);
       yield* run(tasks);
       const own = tasks.flatMap(({ id }) => found.get(id) ?? []);
-      complete = own.length === tasks.length;
-      const losses = new Map([base, ...left].map(({ plan, design }) => [plan.id, design.training.loss]));
-      const scale = onOneScale(own, (plan) => losses.get(plan)!);
-      if (own.length > 0) {
-        const judged = judgeTrials(
-          scale.results,
-          options.sizeOf,
-          createRandom(options.seed).fork('judge'),
-          scale.measure,
-        );
-        // A round that was broken off says nothing where what was best before is not in it.
-        const winner = ranking?.winner;
-        const tells = complete || winner === undefined || judged.judgements.some(({ plan }) => plan === winner);
-        if (!ranking || (tells && judged.outcome !== 'too-little-evidence')) [ranking, ranked] = [judged, rung];
+      const isWhole = own.length === tasks.length;
+      complete = isWhole || isExtra;
+      const some = isWhole ? { results: own, seeds: rung.seeds, fair: true } : comparable(own, left.length + 1);
+      // What was broken off overrules nothing that rests on more trainings, or on trainings of all plans.
+      if (some.results.length > 0 && (!judged || (some.fair && (isWhole || some.seeds >= judged.seeds)))) {
+        const random = createRandom(options.seed).fork('judge');
+        const next = judgeTrials(some.results, options.sizeOf, random);
+        if (!ranking || next.outcome !== 'too-little-evidence') {
+          [ranking, judged] = [next, { steps: rung.steps, seeds: some.seeds }];
+        }
       }
-      if (!complete) break;
+      if (!isWhole) break;
       // What broke down breaks down again.
-      const whole = new Set(scale.results.filter(({ status }) => status === 'done').map(({ plan }) => plan));
-      const best = rankPlans(scale.results).filter((id) => whole.has(id));
+      const whole = new Set(own.filter(({ status }) => status === 'done').map(({ plan }) => plan));
+      const best = rankPlans(own).filter((id) => whole.has(id));
       left = best.slice(0, rung.keep).map((id) => left.find(({ plan }) => plan.id === id)!);
-      if (left.length === 0) break;
+      // Where the baseline could not be run there is nothing to compare with; where it broke down there is.
+      const isLost = own.every(({ plan, status }) => plan !== base.plan.id || status === 'failed');
+      if (left.length === 0 || isLost) break;
       coming = coming.slice(1);
       // The finalists may be compared after longer trainings where the budget has room for it; not in a run that is
       // resumed, which is to end as it would have.
       if (coming.length === 0 && isFree && !options.rounds?.length) {
         const more = replan(left.map(idOf), rung.steps, rung.seeds, room());
         const fits = more.fits && trialsOf(more.rungs, left.length) <= most - done;
-        if (fits) coming = more.rungs;
+        if (fits) [coming, isExtra] = [more.rungs, true];
       }
     }
   } finally {
@@ -235,11 +243,17 @@ export async function* runRounds(
     stop.abort();
   }
   const results = [...found.values()].filter(({ id }) => asked.has(id));
-  return { results, ranking, rungs, judged: ranked, done, complete: complete && rungs.length > 0, notes };
+  return { results, ranking, rungs, judged, done, complete: complete && rungs.length > 0, notes };
 
-  /** Trials of the baseline, one for each worker, by which the pace is known. */
+  /** Seconds until all rounds are done, where that is known. */
+  function timeLeft(): { secondsLeft?: number } {
+    const seconds = Math.min(Math.max(0, ahead() - spent) / executor.parallel, limit - elapsed());
+    return Number.isFinite(seconds) ? { secondsLeft: Math.max(0, seconds) } : {};
+  }
+
+  /** Trials of the baseline, one for each worker, by which the pace is known; no more of few than there can be spared. */
   async function* timeBaseline(): AsyncGenerator<TreatEvent> {
-    const workers = Math.min(executor.parallel, MOST_WARMED);
+    const workers = Math.min(executor.parallel, MOST_WARMED, Math.floor(most / FEW_TRIALS));
     const tasks = await Promise.all(Array.from({ length: workers }, (_, k) => taskOf(base, k, TIMING_STEPS)));
     total += tasks.length;
     yield* run(tasks);
@@ -257,4 +271,18 @@ export async function* runRounds(
       notes.push(`a budget of ${budget} is enough for ${plans.length} of ${others.length} plans`);
     }
   }
+}
+
+/**
+ * Results of a round that was broken off which can be compared: those of the seeds that all plans were trained with, of
+ * the first one where no seed is whole.
+ */
+function comparable(
+  results: readonly TrialResult[],
+  plans: number,
+): { readonly results: readonly TrialResult[]; readonly seeds: number; readonly fair: boolean } {
+  const seeds = [...new Set(results.map(({ seed }) => seed))].sort((a, b) => a - b);
+  const whole = seeds.filter((seed) => results.filter((result) => result.seed === seed).length === plans);
+  const chosen = new Set(whole.length > 0 ? whole : seeds.slice(0, 1));
+  return { results: results.filter(({ seed }) => chosen.has(seed)), seeds: chosen.size, fair: whole.length > 0 };
 }

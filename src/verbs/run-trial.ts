@@ -94,7 +94,9 @@ async function carryOut(task: TrialTask, artifacts: Artifacts, options: RunTrial
       onProgress?.({ id: task.id, step: event.step });
     }
     signal?.throwIfAborted();
-    const scores = await scoreHeldOut(runtime, trained!.trainingModel, plan!, data);
+    // Planned anew for each batch, by this kind.
+    const scoring: LossPlan = { ...plan!, kind: task.scoring };
+    const scores = await scoreHeldOut(runtime, trained!.trainingModel, scoring, data);
     const both = before !== undefined && task.gradient === 'both';
     const after = both ? await measureDecades(task, trained!.trainingModel, data, runtime) : undefined;
     return {

@@ -27,8 +27,8 @@ export type TreatEvent =
       readonly result: TrialResult;
       readonly done: number;
       readonly of: number;
-      /** Until all rounds are done, by the pace so far. */
-      readonly secondsLeft: number;
+      /** Until all rounds are done, by the pace so far; undefined where nothing is known of it. */
+      readonly secondsLeft?: number;
       /** Whether it was in the store already. */
       readonly known: boolean;
     }

@@ -20,6 +20,7 @@ export interface MeasuringOptions {
 
 /** Carries plans out, and ends what remedies measure for it when its part of the budget is over. */
 export class Measuring {
+  readonly #signal: AbortSignal | undefined;
   readonly #seconds: number | undefined;
   readonly #end = new AbortController();
   /** What a patient's remedies measure with. */
@@ -28,10 +29,14 @@ export class Measuring {
   constructor({ tools, signal, seconds }: MeasuringOptions) {
     const either = signal ? AbortSignal.any([signal, this.#end.signal]) : this.#end.signal;
     this.tools = tools && ((model) => tools(model, either));
+    this.#signal = signal;
     this.#seconds = seconds;
   }
 
-  /** One after the other, the most promising first: measuring takes all processors, and may end before the last. */
+  /**
+   * One after the other, the most promising first: measuring takes all processors, and may end before the last. Ends
+   * early when aborted.
+   */
   async carryOutAll(
     plans: readonly Plan[],
     patient: Patient,
@@ -40,7 +45,10 @@ export class Measuring {
     const timer = this.#start();
     try {
       const carried: (Candidate | SkippedPlan)[] = [];
-      for (const plan of plans) carried.push(await carryOut(plan, patient, remedies));
+      for (const plan of plans) {
+        if (this.#signal?.aborted) break;
+        carried.push(await carryOut(plan, patient, remedies));
+      }
       return carried;
     } finally {
       clearTimeout(timer);

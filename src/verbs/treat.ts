@@ -63,6 +63,8 @@ export interface TreatOptions extends Omit<PatientOptions, 'tools'> {
 }
 
 const BUDGET_SECONDS = 120;
+/** The baseline's, and one plan's. */
+const FEWEST_TRIALS = 2;
 const SEEDS = 3;
 
 /**
@@ -84,6 +86,7 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
   const notes = [...(data?.notes ?? [])];
   const trials = { executor: executor?.name ?? 'none', steps: 0, seeds: 0, rounds: 0, done: 0, heldOut: false };
   const elapsed = () => (performance.now() - start) / 1000;
+  const unfinished = () => ({ ...trials, seconds: elapsed(), data: data?.name ?? 'none', complete: true });
   const finish = (outcome: TreatmentOutcome, reason: string, more: Partial<Treatment> = {}): TreatEvent => ({
     kind: 'end',
     treatment: {
@@ -97,7 +100,7 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
       remedies: [],
       patches: [],
       notes,
-      trials: { ...trials, seconds: elapsed(), data: data?.name ?? 'none', complete: true },
+      trials: unfinished(),
       ...(options.command !== undefined && { command: options.command }),
       ...more,
     },
@@ -114,6 +117,13 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
     ? asked.map((plan) => foresee(plan, patient, known))
     : proposePlans(patient, remedies, options.mostPlans);
   const carried = await measuring.carryOutAll(proposed, patient, known);
+  if (options.signal?.aborted) {
+    yield finish('too-little-evidence', sayNothing(0), {
+      plans: proposed,
+      trials: { ...unfinished(), complete: false },
+    });
+    return;
+  }
   const skipped = carried.filter((result): result is SkippedPlan => !isCandidate(result));
   const candidates = distinct(carried.filter(isCandidate));
   const plans = proposed.filter(({ id }) => candidates.some(({ plan }) => plan.id === id));
@@ -136,6 +146,11 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
   };
   if (!data || !executor) {
     const best = await byGradient(candidates, patient, options, sizeOf);
+    if (!best && options.signal?.aborted) {
+      const reason = 'it was interrupted before all plans were looked at';
+      yield finish('too-little-evidence', reason, { plans, skipped, trials: { ...unfinished(), complete: false } });
+      return;
+    }
     const healthy = best && `${best.candidate.plan.id} is the smallest change after which the gradient is healthy`;
     yield finish(
       'gradient-only',
@@ -146,7 +161,10 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
   }
 
   const validation = heldOutPart(data.rows, options.validation);
-  if (validation === 0) notes.push('too few rows to hold any out: plans are judged by their training loss');
+  if (validation === 0) {
+    const why = options.validation === 0 ? 'no rows are held out' : 'too few rows to hold any out';
+    notes.push(`${why}: plans are judged by their training loss`);
+  }
   const all = [base, ...candidates];
   const rounds = yield* runRounds(all, {
     executor,
@@ -168,7 +186,7 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
   notes.push(...rounds.notes);
   const { ranking, rungs, judged } = rounds;
   const winner = all.find(({ plan }) => plan.id === ranking?.winner);
-  yield finish(ranking?.outcome ?? 'too-little-evidence', ranking?.reason ?? sayNothing(), {
+  yield finish(ranking?.outcome ?? 'too-little-evidence', ranking?.reason ?? sayNothing(rungs.length), {
     plans,
     skipped,
     results: rounds.results,
@@ -189,10 +207,10 @@ export async function* treat(given: Model, options: TreatOptions): AsyncGenerato
   });
 
   /** Why there is not one result. */
-  function sayNothing(): string {
+  function sayNothing(rounds: number): string {
     if (options.signal?.aborted) return 'it was interrupted before the first trial ended';
-    if (rungs.length === 0 && options.budget?.trials !== undefined) {
-      return `a budget of ${options.budget.trials} is too small: the baseline and one plan need 2 trials`;
+    if (rounds === 0 && options.budget?.trials !== undefined && options.budget.trials < FEWEST_TRIALS) {
+      return `a budget of ${options.budget.trials} is too small: the baseline and one plan need ${FEWEST_TRIALS} trials`;
     }
     return 'no trial ended within the budget: give more time, or a smaller network';
   }

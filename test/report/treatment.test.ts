@@ -84,7 +84,6 @@ function improved(more: Partial<Treatment> = {}): Treatment {
     skipped: [{ plan: { id: 'add-batch-norm', remedies: ['add-batch-norm'] }, reason: 'no place for it' }],
     ranking: {
       outcome: 'improved',
-      measure: 'loss',
       winner: 'use-relu',
       reason: 'use-relu has the lowest held-out loss',
       judgements: [

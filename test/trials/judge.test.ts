@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../src/random/random.ts';
 import { planRungs, rankPlans, trialsOf } from '../../src/trials/halving.ts';
-import { judgeTrials, onOneScale } from '../../src/trials/judge.ts';
+import { judgeTrials } from '../../src/trials/judge.ts';
 import { bootstrapMean, wilsonInterval } from '../../src/trials/statistics.ts';
 import type { TrialResult } from '../../src/trials/trial.ts';
 
@@ -73,9 +73,7 @@ describe('bootstrap intervals', () => {
     expect(a.high).toBeGreaterThanOrEqual(a.mean);
   });
 
-  it('take trainings that broke down as the worst, and nothing as nothing', () => {
-    expect(bootstrapMean([[Number.NEGATIVE_INFINITY]], createRandom(0)).high).toBeLessThan(0);
-    expect(bootstrapMean([[Number.POSITIVE_INFINITY, 2]], createRandom(0)).mean).toBe(2);
+  it('say nothing of nothing', () => {
     expect(bootstrapMean([], createRandom(0)).mean).toBeNaN();
   });
 });
@@ -138,36 +136,83 @@ describe('judging', () => {
   });
 });
 
-describe('plans with another loss', () => {
-  const scored = (plan: string, seed: number, loss: number, accuracy: number) =>
-    trial(plan, seed, [loss], { heldOut: { loss, accuracy, rows: 100 } });
-  const losses: Record<string, string> = { baseline: 'mse', pair: 'cross-entropy', init: 'mse' };
-  const lossOf = (plan: string) => losses[plan]!;
+describe('judging what is not as it should be', () => {
+  it('takes one figure each for no evidence, and more of them for some', () => {
+    const one = [trial('baseline', 0, [0.9]), trial('relu', 0, [0.3])];
+    expect(judge(one)).toMatchObject({ outcome: 'too-little-evidence' });
+    expect(judge(one).reason).toContain('one figure each says nothing of chance');
+    expect(judge(one).judgements.every(({ againstBaseline }) => againstBaseline === undefined)).toBe(true);
+    const seeds = [0, 1, 2].flatMap((seed) => [trial('baseline', seed, [0.9]), trial('relu', seed, [0.3])]);
+    expect(judge(seeds)).toMatchObject({ outcome: 'improved', winner: 'relu' });
+  });
 
-  it('are compared by what they answer wrongly, though their loss is the larger number', () => {
-    const results = [0, 1, 2].flatMap((seed) => [
-      scored('baseline', seed, 0.09, 0.1),
-      scored('pair', seed, 0.4, 0.9),
-      scored('init', seed, 0.08, 0.2),
+  it('takes a loss that is no number for a training that broke down', () => {
+    const results = [0, 1].flatMap((seed) => [
+      trial('baseline', seed, [Number.NaN]),
+      trial('relu', seed, noisy(seed, 0.4)),
     ]);
-    const scale = onOneScale(results, lossOf);
-    expect(scale.measure).toBe('error');
-    const ranking = judgeTrials(scale.results, (plan) => sizes[plan] ?? 1, createRandom(0), scale.measure);
-    expect(ranking).toMatchObject({ outcome: 'improved', winner: 'pair', measure: 'error' });
-    expect(ranking.judgements[0]!.heldOutLoss).toBeCloseTo(0.1, 12);
-    expect(rankPlans(scale.results)).toEqual(['pair', 'init']);
+    const ranking = judge(results);
+    expect(ranking).toMatchObject({ outcome: 'improved', winner: 'relu' });
+    expect(ranking.judgements.find(({ plan }) => plan === 'baseline')).toMatchObject({
+      faults: 2,
+      heldOutLoss: Number.POSITIVE_INFINITY,
+    });
+    // There is nothing to subtract: no interval is made up.
+    expect(ranking.judgements.find(({ plan }) => plan === 'relu')).not.toHaveProperty('againstBaseline');
   });
 
-  it('are left out where nothing but the losses is known', () => {
-    const results = [trial('baseline', 0, [0.09]), trial('pair', 0, [0.01]), trial('init', 0, [0.05])];
-    const scale = onOneScale(results, lossOf);
-    expect(scale.measure).toBe('loss');
-    expect(scale.results.map(({ plan }) => plan)).toEqual(['baseline', 'init']);
+  it('says that every plan broke down', () => {
+    const fault = { status: 'fault' as const, heldOut: undefined, heldOutLosses: undefined };
+    const results = [trial('baseline', 0, [], fault), trial('relu', 0, [], fault)];
+    expect(judge(results)).toMatchObject({
+      outcome: 'nothing-helps',
+      reason: 'every plan broke down in training, as the baseline did',
+    });
   });
 
-  it('change nothing where all losses are the same', () => {
-    const results = [scored('baseline', 0, 0.09, 0.1), scored('init', 0, 0.08, 0.2)];
-    expect(onOneScale(results, lossOf)).toEqual({ results, measure: 'loss' });
+  it('wants a plan to break down no more often than the baseline', () => {
+    const fault = { status: 'fault' as const, heldOut: undefined, heldOutLosses: undefined };
+    const results = [0, 1, 2].flatMap((seed) => [
+      trial('baseline', seed, noisy(seed, 2)),
+      seed === 1 ? trial('relu', seed, [], fault) : trial('relu', seed, noisy(seed, 0.3)),
+    ]);
+    expect(judge(results)).toMatchObject({ outcome: 'nothing-helps' });
+  });
+
+  it('measures what is worthwhile by the size of a loss, also below zero', () => {
+    const results = (after: number) =>
+      [0, 1, 2].flatMap((seed) => [
+        trial('baseline', seed, Array(20).fill(-10)),
+        trial('relu', seed, Array(20).fill(after)),
+      ]);
+    expect(judge(results(-10.1)).outcome).toBe('nothing-helps');
+    expect(judge(results(-10.5)).outcome).toBe('improved');
+  });
+
+  it('compares with the best of those that are better beyond chance', () => {
+    // A lucky median, and a seed that is far worse: lower than the other, but not beyond chance.
+    const lucky = [0.1, 0.1, 5];
+    const results = [0, 1, 2].flatMap((seed) => [
+      trial('baseline', seed, Array(20).fill(1)),
+      trial('relu+norm', seed, Array(20).fill(lucky[seed])),
+      trial('relu', seed, Array(20).fill(0.2)),
+    ]);
+    const ranking = judge(results);
+    expect(ranking).toMatchObject({
+      winner: 'relu',
+      reason: 'relu has the lowest held-out loss of those that are better beyond chance',
+    });
+    const [first, second] = ranking.judgements;
+    expect([first!.plan, second!.plan]).toEqual(['relu+norm', 'relu']);
+    expect(second).not.toHaveProperty('againstBest');
+    expect(first!.againstBest!.mean).toBeCloseTo(5.2 / 3 - 0.2, 9);
+  });
+
+  it('says why the baseline could not be run', () => {
+    const failed = trial('baseline', 0, [], { status: 'failed', error: 'out of memory' });
+    expect(judge([failed, trial('relu', 0, [1, 2])]).reason).toBe(
+      'the baseline was not trained to the end: out of memory',
+    );
   });
 });
 

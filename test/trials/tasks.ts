@@ -40,6 +40,7 @@ export async function smallTrials(spec = small) {
       training: { optimizer: { name: 'sgd' }, learningRate: 0.1, loss: 'cross-entropy', output: 'out', batch: 16 },
       data: { kind: 'named', name: 'blobs', samples: 200 },
       validation: 0.2,
+      scoring: 'cross-entropy',
       gradient: 'start',
       version,
       ...more,

@@ -56,6 +56,33 @@ describe('runTrial', () => {
     expect(c.decades!.before).toBe(a.decades!.before);
   });
 
+  it('scores the held-out rows by the loss the network was given with, whatever it is trained with', async () => {
+    const random = createRandom(6);
+    const x = Float32Array.from({ length: 4 * 64 }, () => random.normal());
+    const y = Float32Array.from({ length: 3 * 64 }, (_, i) => (i % 3 === Math.floor(i / 3) % 3 ? 1 : 0));
+    const bytes = zipSync({
+      'x.npy': encodeNpy(tensorOf('float32', [64, 4], x)),
+      'y.npy': encodeNpy(tensorOf('float32', [64, 3], y)),
+    });
+    const hash = await contentHash(bytes);
+    const { artifacts, taskOf } = trials;
+    const result = async (loss: 'mse' | 'cross-entropy', scoring: 'mse' | 'cross-entropy') => {
+      // Nothing is learnt: the same weights are scored.
+      const training = { optimizer: { name: 'sgd' }, learningRate: 1e-30, loss, output: 'out', batch: 16 } as const;
+      const task = await taskOf({ training, scoring, steps: 5, data: { kind: 'packed', hash } });
+      return runTrial(task, new Map([...artifacts, [hash, bytes]]), { runtime });
+    };
+    const own = await result('mse', 'mse');
+    const paired = await result('cross-entropy', 'mse');
+    const other = await result('cross-entropy', 'cross-entropy');
+    expect(paired.heldOut!.loss).toBeCloseTo(own.heldOut!.loss, 6);
+    const rounded = ({ heldOutLosses }: typeof own) => heldOutLosses!.map((loss) => loss.toFixed(5));
+    expect(rounded(paired)).toEqual(rounded(own));
+    expect(other.heldOut!.loss).not.toBeCloseTo(own.heldOut!.loss, 2);
+    expect(other.heldOut!.accuracy).toBeDefined();
+    expect(paired.heldOut!.accuracy).toBeUndefined();
+  });
+
   it('gives every plan the same order of rows for a seed', async () => {
     const { artifacts, taskOf, model } = trials;
     const tiny = { optimizer: { name: 'sgd' }, learningRate: 1e-30, loss: 'cross-entropy', output: 'out', batch: 16 };

@@ -337,6 +337,70 @@ describe('a plan that breaks down', () => {
   });
 });
 
+describe('a last round beyond the plan', () => {
+  const rounds = [
+    { plans: ['own-relu'], rungs: [{ steps: 40, seeds: 2, keep: 1 }] },
+    { plans: ['own-relu'], rungs: [{ steps: 120, seeds: 2, keep: 1 }] },
+  ];
+  const options = { remedies: [relu], rounds, steps: 40, budget: { trials: 99 } };
+
+  it('is asked for again by a run that is resumed', async () => {
+    const seen: TrialTask[] = [];
+    const [treatment] = await follow(sigmoids, { ...options, executor: sham({ 'own-relu': 0.5 }, seen) });
+    expect(seen.map(({ steps }) => steps)).toEqual([40, 40, 40, 40, 120, 120, 120, 120]);
+    expect(treatment.trials).toMatchObject({ steps: 120, seeds: 2, complete: true });
+  });
+
+  it.each([
+    [1, { steps: 40, seeds: 2 }],
+    [3, { steps: 40, seeds: 2 }],
+    [4, { steps: 120, seeds: 2 }],
+  ])('overrules nothing when it is broken off after %i of its trials', async (ended, judged) => {
+    const abort = new AbortController();
+    let count = 0;
+    let last: Treatment | undefined;
+    const own = { ...base, ...options, executor: sham({ 'own-relu': 0.5 }), signal: abort.signal };
+    for await (const event of treat(sigmoids, own)) {
+      if (event.kind === 'trial' && event.result.steps === 120 && ++count === ended) abort.abort();
+      if (event.kind === 'end') last = event.treatment;
+    }
+    expect(last).toMatchObject({ outcome: 'improved', trials: judged });
+  });
+});
+
+describe('what is not known', () => {
+  it('is no time left', async () => {
+    const [, events] = await follow(sigmoids, { executor: sham({}), budget: { trials: 4 } });
+    const [first, second] = events.filter((event) => event.kind === 'round' || event.kind === 'trial');
+    expect(first).not.toHaveProperty('secondsLeft');
+    expect(second).toHaveProperty('secondsLeft');
+  });
+
+  it('does not cost the trials that a budget has', async () => {
+    const seen: TrialTask[] = [];
+    const wide = { ...sham({ 'own-relu': 0.5 }, seen), parallel: 8 };
+    const [treatment] = await follow(sigmoids, { executor: wide, budget: { seconds: 30, trials: 4 } });
+    expect(treatment.outcome).toBe('improved');
+    expect(seen.length).toBeLessThanOrEqual(4);
+  });
+
+  it('is said of a run that is interrupted while plans are carried out', async () => {
+    const abort = new AbortController();
+    const slow = remedy('slow', {
+      apply: (design) => {
+        abort.abort();
+        return design;
+      },
+    });
+    const [treatment] = await follow(sigmoids, { remedies: [slow], executor: sham({}), signal: abort.signal });
+    expect(treatment).toMatchObject({
+      outcome: 'too-little-evidence',
+      reason: 'it was interrupted before the first trial ended',
+      trials: { complete: false },
+    });
+  });
+});
+
 describe('a run that is broken off', () => {
   it('is judged by the last round that tells something, and says so', async () => {
     const abort = new AbortController();

@@ -134,7 +134,8 @@ function kerasSwap(patched: PatchedSwap): string {
   return [
     'import keras',
     '',
-    '# the functions of these layers, within them or as layers of their own',
+    `# for a model that exists; where you define it, ${isPrelu ? 'put keras.layers.PReLU() behind' : `write activation=${name} for`} these layers`,
+    '# their functions stand within them, or are layers of their own',
     `names = ${nameList(places)}`,
     ...kerasWaiting,
     ...made,
@@ -180,7 +181,8 @@ function tfjsSwap(patched: PatchedSwap): string {
           `const create = (name, x) => ${swap.tfjsLayer!.replace(' }', `, name: \`\${name}_${swap.id.slice('use-'.length).replaceAll('-', '_')}\` }`)}.apply(x);`,
         ];
   return tfjsRebuild([
-    '// the functions of these layers, within them or as layers of their own',
+    `// for a model that exists; where you define it, ${own ? `write activation: '${own}' for` : 'put such a layer behind'} these layers`,
+    '// their functions stand within them, or are layers of their own',
     `const names = new Set(${nameList(places)});`,
     ...tfjsWaiting,
     ...made,

@@ -200,18 +200,24 @@ export function sayConfidence(treatment: Treatment): Confidence {
     const over = `over ${counted(seeds, 'training')} with the same rows and seeds`;
     sentences.push(`${best.plan} against the baseline: ${showSigned(mean)} of loss (${range}), ${over}.`);
   }
+  const base = rows.find(({ isBaseline }) => isBaseline);
+  if (base && base.faults > 0) {
+    const own =
+      best && !best.isBaseline
+        ? `, ${best.plan} in ${best.faults === 0 ? 'none' : `${best.faults} of ${best.seeds}`}`
+        : '';
+    sentences.push(`The baseline broke down in ${base.faults} of ${counted(base.seeds, 'training')}${own}.`);
+  }
   const tied = rows.filter(({ plan, isWinner, isBaseline, interval }) => {
     const against = ranking.judgements.find((judgement) => judgement.plan === plan)?.againstBest;
-    return !isWinner && !isBaseline && (against?.low ?? 0) <= 0 && (interval?.high ?? 0) < 0;
+    return !isWinner && !isBaseline && against !== undefined && against.low <= 0 && (interval?.high ?? 0) < 0;
   });
   if (outcome === 'improved' && tied.length > 0) {
     const names = tied.map(({ plan }) => plan).join(', ');
-    sentences.push(
-      `Not to be told from ${best?.plan} by these trials: ${names}, which ${tied.length === 1 ? 'changes' : 'change'} as much or more.`,
-    );
+    sentences.push(`Not to be told from ${best?.plan} by these trials: ${names}.`);
   }
   if (seeds === 1) sentences.push('One training each: how far two trainings of one network differ is not known.');
-  if (!trials.heldOut) sentences.push('Judged by the training loss, for too few rows could be held out.');
+  if (!trials.heldOut) sentences.push('Judged by the training loss: no rows were held out.');
   if (!trials.complete) sentences.push('The trials ended early: fewer were run than planned.');
   const doubts = (seeds < 3 ? 1 : 0) + (seeds < 2 ? 1 : 0) + (trials.heldOut ? 0 : 1) + (trials.complete ? 0 : 1);
   const level =
@@ -279,9 +285,9 @@ export function decadesOf({ diagnosis: { attribution } }: ReportSubject): number
 }
 
 /** How it was tried, in one line. */
-export function sayTrials({ trials, parameters }: Treatment): string {
+export function sayTrials({ trials, results }: Treatment): string {
   if (trials.done === 0) return 'nothing was trained';
-  const plans = Math.max(0, parameters.size - 1);
+  const plans = new Set(results.map(({ plan }) => plan).filter((plan) => plan !== BASELINE)).size;
   const rounds = `${counted(trials.done, 'trial')} of ${counted(plans, 'plan')} in ${counted(trials.rounds, 'round')}`;
   const judged = `judged after ${counted(trials.steps, 'step')} with ${counted(trials.seeds, 'seed')}`;
   return `${rounds}, ${judged}; ${showSeconds(trials.seconds)} on ${trials.executor}`;
@@ -368,6 +374,6 @@ export function planColumns(treatment: Treatment): {
 }
 
 /** What plans were compared by. */
-export function lossName({ trials, ranking }: Pick<Treatment, 'trials' | 'ranking'>): string {
-  return `${trials.heldOut ? 'held-out' : 'training'} ${ranking?.measure ?? 'loss'}`;
+export function lossName({ trials }: Pick<Treatment, 'trials'>): string {
+  return `${trials.heldOut ? 'held-out' : 'training'} loss`;
 }
