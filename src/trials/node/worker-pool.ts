@@ -21,6 +21,8 @@ export interface PoolOptions {
   readonly workers: number;
   /** Of the runtime, in each worker. */
   readonly threads: number;
+  /** Bytes of models and data that a worker keeps for trials to come, beside those it needs; default 256 MiB. */
+  readonly mostKept?: number;
 }
 
 interface Job {
@@ -36,11 +38,14 @@ interface Slot {
   worker?: Worker;
   exited?: Promise<void>;
   job?: Job;
-  readonly sent: Set<string>;
+  /** Bytes of what the worker holds, by content hash, the latest sent last. */
+  readonly sent: Map<string, number>;
   /** Why the thread ended, where it said so. */
   reason?: string;
 }
 
+/** Candidates of small networks are all kept; of large ones there would be a dozen in each worker. */
+const MOST_KEPT = 256 * 2 ** 20;
 /** A worker that does not come to its end is left to the process's. */
 const END_SECONDS = 30;
 
@@ -51,13 +56,15 @@ const END_SECONDS = 30;
  */
 export class WorkerPool {
   readonly #options: PoolOptions;
+  readonly #mostKept: number;
   readonly #slots: Slot[];
   #waiting: Job[] = [];
   #closed = false;
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.#slots = Array.from({ length: options.workers }, () => ({ sent: new Set<string>() }));
+    this.#mostKept = options.mostKept ?? MOST_KEPT;
+    this.#slots = Array.from({ length: options.workers }, () => ({ sent: new Map<string, number>() }));
   }
 
   /** Runs a trial as soon as a worker is free. Rejects only when aborted or closed. */
@@ -129,16 +136,18 @@ export class WorkerPool {
 
   /** Sends what the worker lacks, then the task. */
   #brief({ sent }: Slot, worker: Worker, { task, artifacts }: Job): void {
-    for (const hash of sent) {
-      if (artifacts.has(hash)) continue;
+    const needed = task.data.kind === 'packed' ? [task.model, task.data.hash] : [task.model];
+    let kept = [...sent].reduce((sum, [hash, size]) => (needed.includes(hash) ? sum : sum + size), 0);
+    for (const [hash, size] of sent) {
+      if (needed.includes(hash) || (artifacts.has(hash) && kept <= this.#mostKept)) continue;
       sent.delete(hash);
+      kept -= size;
       send(worker, { kind: 'forget', hash });
     }
-    const needed = task.data.kind === 'packed' ? [task.model, task.data.hash] : [task.model];
     for (const hash of needed) {
       const bytes = artifacts.get(hash);
       if (!bytes || sent.has(hash)) continue;
-      sent.add(hash);
+      sent.set(hash, bytes.length);
       // A copy to give away: a view would be sent with all of its buffer. Not slice(), which is a view of a Buffer.
       const copy = new Uint8Array(bytes);
       send(worker, { kind: 'artifact', hash, bytes: copy }, [copy.buffer]);

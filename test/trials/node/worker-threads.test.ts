@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { nodeRuntime } from '../../../src/runtime/node/onnxruntime.ts';
 import { physicalCores } from '../../../src/trials/node/cores.ts';
+import { WorkerPool } from '../../../src/trials/node/worker-pool.ts';
 import { localExecutor } from '../../../src/trials/node/worker-threads.ts';
 import type { TrialResult } from '../../../src/trials/trial.ts';
 import { runTrial } from '../../../src/verbs/run-trial.ts';
@@ -83,6 +84,39 @@ describe('trials in worker threads', () => {
     expect(await collect(executor.run(tasks, artifacts, { signal: abort.signal }))).toEqual([]);
     await executor.close();
     await expect(collect(executor.run(tasks, artifacts))).rejects.toThrow('closed');
+  });
+
+  it('find models again in a worker, which keeps no more bytes of others than it may', async () => {
+    const [a, b] = [await smallTrials(), await smallTrials('input: 4\nlayers: [{dense: 3}]\nloss: cross-entropy')];
+    const artifacts = new Map([...a.artifacts, ...b.artifacts]);
+    const names = [a, b].map(({ model }) => model.slice(0, 4));
+    const tasks = [await a.taskOf({ seed: 1 }), await b.taskOf({ seed: 2 }), await a.taskOf({ seed: 3 })];
+    const words = async (name: string, mostKept?: number) => {
+      const worker = scripted(name, `if (kind === 'run') done(task);`);
+      const pool = new WorkerPool({ entry: worker.entry, workers: 1, threads: 1, mostKept });
+      for (const task of tasks) await pool.run(task, artifacts);
+      await pool.close();
+      return worker.log().map((line) => line.split(' ').slice(0, 2).join(' '));
+    };
+    expect(await words('roomy')).toEqual([
+      `artifact ${names[0]}`,
+      'run 1',
+      `artifact ${names[1]}`,
+      'run 2',
+      'run 3',
+      'end',
+    ]);
+    expect(await words('narrow', 0)).toEqual([
+      `artifact ${names[0]}`,
+      'run 1',
+      `forget ${names[0]}`,
+      `artifact ${names[1]}`,
+      'run 2',
+      `forget ${names[1]}`,
+      `artifact ${names[0]}`,
+      'run 3',
+      'end',
+    ]);
   });
 
   it('are run once more in a fresh worker where theirs dies, then reported', async () => {
