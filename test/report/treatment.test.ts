@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { Finding } from '../../src/diagnosis/finding.ts';
 import type { Remedy } from '../../src/remedies/remedy.ts';
 import { cleanCode, widthOf } from '../../src/report/text.ts';
+import { sayHealth } from '../../src/report/treatment/health.ts';
 import { renderTreatmentHtml } from '../../src/report/treatment/html.ts';
 import { renderTreatmentJson, TREATMENT_SCHEMA } from '../../src/report/treatment/json.ts';
 import { renderTreatmentMarkdown } from '../../src/report/treatment/markdown.ts';
@@ -189,6 +191,47 @@ describe('what a treatment says', () => {
   ] as const)('is %s where %j', (level, more) => {
     const treatment = improved();
     expect(sayConfidence({ ...treatment, trials: { ...treatment.trials, ...more } }).level).toBe(level);
+  });
+
+  it('says which errors are gone or left, and how the gradient stands behind training', () => {
+    const finding = (rule: Finding['rule']): Finding => ({
+      rule,
+      severity: 'error',
+      title: rule,
+      explanation: '',
+      where: [],
+      basis: '',
+      evidence: {},
+      causes: [],
+      remedies: [],
+    });
+    const of = (...rules: Finding['rule'][]) => subjectOf({ layers: [{ name: 'out' }], findings: rules.map(finding) });
+    const health = (from: Finding['rule'][], to: Finding['rule'][]) =>
+      sayHealth(improved({ before: of(...from), after: of(...to) }));
+    expect(health(['vanishing-through-time', 'stalled-layer'], [])).toEqual([
+      'Diagnosed again before training: vanishing-through-time, stalled-layer are gone, no error is left.',
+    ]);
+    expect(health(['vanishing-gradient', 'poor-initialization'], ['poor-initialization'])).toEqual([
+      'Diagnosed again before training: vanishing-gradient is gone, poor-initialization is an error still.',
+    ]);
+    expect(health([], [])).toEqual([]);
+    const treatment = improved();
+    const judgements = treatment.ranking!.judgements.map((one) => ({
+      ...one,
+      decadesAfter: one.plan === 'baseline' ? -3.21 : -0.12,
+    }));
+    expect(sayHealth({ ...treatment, ranking: { ...treatment.ranking!, judgements } })).toEqual([
+      'After 100 steps of training the redesigned network is at -0.1 decades, as it was given at -3.2.',
+    ]);
+  });
+
+  it('names trainings that broke down', () => {
+    const treatment = improved();
+    const judgements = treatment.ranking!.judgements.map(({ againstBaseline: _, ...one }) =>
+      one.plan === 'baseline' ? { ...one, faults: 3, heldOutLoss: Number.POSITIVE_INFINITY } : one,
+    );
+    const { sentences } = sayConfidence({ ...treatment, ranking: { ...treatment.ranking!, judgements } });
+    expect(sentences).toEqual(['The baseline broke down in 3 of 3 trainings, use-relu in none.']);
   });
 
   it('is weak after one training each, and says why', () => {

@@ -7,6 +7,7 @@ import { counted, showDecades, showNumber } from '../numbers.ts';
 import { formatName } from '../summary.ts';
 import { showCell } from '../table.ts';
 import { cleanCode, shorten } from '../text.ts';
+import { sayHealth } from './health.ts';
 import { curvePaints, drawLossCurves } from './loss-chart.ts';
 import type { Treatment } from './treatment.ts';
 import {
@@ -23,7 +24,6 @@ import {
   STARTING_WEIGHTS,
   sayConfidence,
   sayHeadline,
-  sayTrained,
   sayTrials,
   showPart,
   type TreatmentOptions,
@@ -121,6 +121,10 @@ function lossSection(treatment: Treatment): Markup {
   });
 }
 
+/** How the picture of the gradient is to be read. */
+const PICTURE =
+  'Before training, on the same batch. One line of the grid down means ten times less, or as many times as the axis says.';
+
 function gradientSection(treatment: Treatment): Markup {
   const rows = depthRows(treatment).reverse();
   if (rows.length === 0) return html``;
@@ -154,13 +158,7 @@ function gradientSection(treatment: Treatment): Markup {
   return section({
     id: 'gradient',
     title: 'How much gradient reaches each layer',
-    lead: [
-      'Before training, on the same batch. One line of the grid down means ten times less, or as many times as the axis says.',
-      sayTrained(treatment),
-    ]
-      .filter((text) => text !== undefined)
-      .map(minus)
-      .join(' '),
+    lead: [PICTURE, ...sayHealth(treatment).map(minus)].join(' '),
     body: html`<figure>${picture}${key([
       { mark: 'dot', paint: 'measured', text: 'redesigned' },
       { mark: 'ring', paint: 'second', text: 'as it was given' },

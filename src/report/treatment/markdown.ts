@@ -5,6 +5,7 @@ import { drawPlot } from '../plot.ts';
 import { formatName } from '../summary.ts';
 import { showCell } from '../table.ts';
 import { cleanCode } from '../text.ts';
+import { sayHealth } from './health.ts';
 import type { Treatment } from './treatment.ts';
 import {
   decadesOf,
@@ -21,7 +22,6 @@ import {
   sayConfidence,
   sayDropped,
   sayHeadline,
-  sayTrained,
   sayTrials,
   type TreatmentOptions,
 } from './words.ts';
@@ -134,8 +134,8 @@ function depthTable(treatment: Treatment, { layers }: Level): string {
   const table = markdownTable(['layer, from output to input', 'before', 'after'], [...cells, total], [1, 2]);
   const left = rows.length - shown.length;
   const note = left > 0 ? `\n\n${counted(left, 'layer')} in between not shown.` : '';
-  const trained = sayTrained(treatment);
-  const after = trained === undefined ? '' : `\n\n${trained}`;
+  const health = sayHealth(treatment).join(' ');
+  const after = health === '' ? '' : `\n\n${health}`;
   return folded("Gradient before and after, in decades from the output's", table + note + after);
 }
 

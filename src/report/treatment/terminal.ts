@@ -5,6 +5,7 @@ import { drawPlot } from '../plot.ts';
 import { formatName } from '../summary.ts';
 import { drawTable, showCell } from '../table.ts';
 import { cleanCode, padTo, widthOf } from '../text.ts';
+import { sayHealth } from './health.ts';
 import type { Treatment } from './treatment.ts';
 import {
   decadesOf,
@@ -19,7 +20,6 @@ import {
   sayConfidence,
   sayDropped,
   sayHeadline,
-  sayTrained,
   sayTrials,
   showPace,
   type TreatmentOptions,
@@ -150,8 +150,7 @@ function drawDepth(page: Page, treatment: Treatment): void {
     page.raw(line(layer, [show(before), show(after)]));
   });
   if (from !== undefined && to !== undefined) page.raw(page.paint.bold(line('all layers', [show(from), show(to)])));
-  const trained = sayTrained(treatment);
-  if (trained !== undefined) page.text(trained, page.paint.dim);
+  for (const sentence of sayHealth(treatment)) page.text(sentence, page.paint.dim);
 }
 
 /** Code and commands are to be pasted: their lines are not broken. */

@@ -269,16 +269,6 @@ function leading(report: ReportSubject): LayerRow[] {
   return leadingRows(layerRows(report));
 }
 
-/** What is left of the gradient behind training, in one sentence: of the baseline, and of the winner. */
-export function sayTrained(treatment: Treatment): string | undefined {
-  const { steps } = treatment.trials;
-  const rows = planRows(treatment);
-  const [own, base] = [rows.find(({ isWinner }) => isWinner), rows.find(({ isBaseline }) => isBaseline)];
-  if (own?.trained === undefined || base?.trained === undefined) return undefined;
-  const decades = `${showDecades(own.trained)} decades, as it was given at ${showDecades(base.trained)}`;
-  return `After ${counted(steps, 'step')} of training the redesigned network is at ${decades}.`;
-}
-
 /** Effective decades between output and first layer, as a diagnosis measures them. */
 export function decadesOf({ diagnosis: { attribution } }: ReportSubject): number | undefined {
   return attribution && effectiveDecades(attribution.byKind);
