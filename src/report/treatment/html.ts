@@ -86,7 +86,8 @@ function plansSection(treatment: Treatment): Markup {
   const columns = titles.map((title, i) => ({ title, numeric: numeric.includes(i) }));
   const cells = rows.map((row): Content[] => [
     html`${name(row.plan)}${row.isWinner && html` <span class="badge good">kept</span>`}`,
-    ...planCells(row).map((cell) => signed(showCell(cell))),
+    // A value may stand above its interval, which is not broken itself.
+    ...planCells(row).map((cell) => signed(showCell(cell)).replace(', ', ',\u00a0')),
   ]);
   return section({
     id: 'plans',
