@@ -1,9 +1,3 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { graphOf, type Network, type Weight } from './keras-graph.ts';
 import {
@@ -20,20 +14,13 @@ import {
   trainingPlans,
   treat,
 } from './pasted.ts';
+import { findPython, PythonPartner } from './python-partner.ts';
 
-const here = dirname(fileURLToPath(import.meta.url));
-
-/** A Python that has Keras 3 and JAX; undefined where none does. */
-const python = [process.env.GRADIENT_DOCTOR_KERAS_PYTHON, 'python3', '/usr/bin/python3'].find((program) => {
-  if (!program) return false;
-  const code = 'import importlib.util as u, sys; sys.exit(any(u.find_spec(m) is None for m in ("keras", "jax")))';
-  return spawnSync(program, ['-c', code], { stdio: 'ignore', timeout: 20_000 }).status === 0;
-});
-if (!python) {
-  process.stderr.write(
-    'keras-patch.test.ts: no python3 has keras and jax (pip install keras jax; GRADIENT_DOCTOR_KERAS_PYTHON names one): patches are not run\n',
-  );
-}
+const python = findPython(
+  ['keras', 'jax'],
+  'keras-patch.test.ts: no python3 has keras and jax (pip install keras jax; GRADIENT_DOCTOR_KERAS_PYTHON names one): patches are not run',
+  process.env.GRADIENT_DOCTOR_KERAS_PYTHON,
+);
 
 interface Case {
   readonly name: string;
@@ -70,20 +57,15 @@ type Answer =
 const names = Object.entries(structurePlans).flatMap(([network, list]) => list.map((plan) => `${network}: ${plan}`));
 
 describe.skipIf(!python)('patches pasted into Keras', () => {
-  const folder = python ? mkdtempSync(join(tmpdir(), 'keras-patch-')) : '';
   const treated = new Map<string, Treated | Error>();
   const answers = new Map<string, Answer>();
   const steps = new Map<string, Readonly<Record<string, Weight>>>();
   const abouts = new Map<string, Network>();
-  let child: ChildProcess | undefined;
+  let partner: PythonPartner | undefined;
 
   beforeAll(async () => {
-    child = spawn(python!, [join(here, 'keras_patch.py')], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      env: { ...process.env, KERAS_BACKEND: 'jax', JAX_PLATFORMS: 'cpu' },
-    });
-    const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-    const { networks } = JSON.parse((await lines.next()).value!) as { networks: Record<string, Network> };
+    partner = new PythonPartner(python!, 'keras_patch.py', { KERAS_BACKEND: 'jax', JAX_PLATFORMS: 'cpu' });
+    const { networks } = await partner.hear<{ networks: Record<string, Network> }>();
     const cases: (Case | TrainingCase)[] = [];
     const fitted = new Set<string>();
     for (const [network, list] of Object.entries(structurePlans)) {
@@ -115,17 +97,11 @@ describe.skipIf(!python)('patches pasted into Keras', () => {
         cases.push({ name, network, patches, rate: RATE, steps: stepsOf(network) });
       }
     }
-    const file = join(folder, 'cases.json');
-    writeFileSync(file, JSON.stringify(cases));
-    child.stdin!.write(`${file}\n`);
-    const results = JSON.parse((await lines.next()).value!) as Answer[];
+    const results = await partner.ask<Answer[]>(cases);
     for (const [i, { name }] of cases.entries()) answers.set(name, results[i]!);
   }, 300_000);
 
-  afterAll(() => {
-    child?.kill();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  afterAll(() => partner?.stop());
 
   test.each(names)('%s', (name) => {
     const ours = treated.get(name)!;

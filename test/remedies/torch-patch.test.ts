@@ -1,9 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Model } from '../../src/graph/graph.ts';
 import { findParameters } from '../../src/graph/parameters.ts';
@@ -15,14 +10,10 @@ import type { Design, Patient } from '../../src/remedies/remedy.ts';
 import { openSource } from '../../src/runtime/node/files.ts';
 import { examinePatient } from '../../src/verbs/patient.ts';
 import { patientTools } from '../../src/verbs/treat-tools.ts';
+import { findPython, PythonPartner } from './python-partner.ts';
 import { reread, run, runtime } from './structure/patient.ts';
 
-/** A Python that has PyTorch; undefined where none does. */
-const python = ['python3', '/usr/bin/python3'].find((program) => {
-  const code = 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)';
-  return spawnSync(program, ['-c', code], { stdio: 'ignore', timeout: 20_000 }).status === 0;
-});
-if (!python) process.stderr.write('torch-patch.test.ts: no python3 has torch (python3-torch): patches are not run\n');
+const python = findPython(['torch'], 'torch-patch.test.ts: no python3 has torch (python3-torch): patches are not run');
 
 const swaps = ['relu', 'leaky-relu', 'prelu', 'elu', 'selu', 'gelu', 'silu', 'mish', 'tanh'].map((id) => `use-${id}`);
 const norms = ['add-batch-norm', 'add-layer-norm', 'add-rms-norm', 'add-group-norm'];
@@ -110,17 +101,15 @@ interface Treated {
 const names = Object.entries(plans).flatMap(([network, list]) => list.map((plan) => `${network}: ${plan}`));
 
 describe.skipIf(!python)('patches pasted into PyTorch', () => {
-  const folder = python ? mkdtempSync(join(tmpdir(), 'torch-patch-')) : '';
   const treated = new Map<string, Treated | Error>();
   const answers = new Map<string, Answer>();
   const texts = new Map<string, string>();
-  let child: ChildProcess | undefined;
+  let partner: PythonPartner | undefined;
 
   beforeAll(async () => {
-    const script = join(dirname(fileURLToPath(import.meta.url)), 'torch_patch.py');
-    child = spawn(python!, [script, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-    const { networks } = JSON.parse((await lines.next()).value!) as { networks: Record<string, Network> };
+    partner = new PythonPartner(python!, 'torch_patch.py');
+    const { folder } = partner;
+    const { networks } = await partner.hear<{ networks: Record<string, Network> }>();
     const cases: (Case & { name: string })[] = [];
     for (const [network, list] of Object.entries(plans)) {
       const about = networks[network]!;
@@ -144,17 +133,11 @@ describe.skipIf(!python)('patches pasted into PyTorch', () => {
       const patient = await examine(model, new Map([['input', tensorOf('float32', shape, input)]]));
       for (const id of list) texts.set(`${network}: ${id}`, remedyOf(id).patch(patient).pytorch);
     }
-    const file = join(folder, 'cases.json');
-    writeFileSync(file, JSON.stringify(cases));
-    child.stdin!.write(`${file}\n`);
-    const results = JSON.parse((await lines.next()).value!) as Answer[];
+    const results = await partner.ask<Answer[]>(cases);
     for (const [i, { name }] of cases.entries()) answers.set(name, results[i]!);
   }, 180_000);
 
-  afterAll(() => {
-    child?.kill();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  afterAll(() => partner?.stop());
 
   test.each(names)('%s', (name) => {
     const ours = treated.get(name)!;

@@ -1,9 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findParameters } from '../../src/graph/parameters.ts';
 import { tensorOf, toFloat64 } from '../../src/graph/tensor.ts';
@@ -11,18 +6,13 @@ import { readModelSource } from '../../src/readers/index.ts';
 import type { Design, Patient } from '../../src/remedies/remedy.ts';
 import { openSource } from '../../src/runtime/node/files.ts';
 import { examine, RATE, remedyOf, trainModel } from './pasted.ts';
+import { findPython, PythonPartner } from './python-partner.ts';
 import { reread, run } from './structure/patient.ts';
 
-/** A Python that has PyTorch; undefined where none does. */
-const python = ['python3', '/usr/bin/python3'].find((program) => {
-  const code = 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)';
-  return spawnSync(program, ['-c', code], { stdio: 'ignore', timeout: 20_000 }).status === 0;
-});
-if (!python) {
-  process.stderr.write(
-    'torch-training-patch.test.ts: no python3 has torch (python3-torch): patches of training are not run\n',
-  );
-}
+const python = findPython(
+  ['torch'],
+  'torch-training-patch.test.ts: no python3 has torch (python3-torch): patches of training are not run',
+);
 
 interface Plan {
   readonly network: string;
@@ -63,15 +53,13 @@ interface Result {
 const stepsOf = (network: string) => (network === 'exploding' ? 1 : 3);
 
 describe.skipIf(!python)('patches of training, outputs and inputs pasted into PyTorch', () => {
-  const folder = python ? mkdtempSync(join(tmpdir(), 'torch-training-')) : '';
   const results = new Map<string, { ours: Result; theirs: Result | { error: string }; given: Result['state'] }>();
-  let child: ChildProcess | undefined;
+  let partner: PythonPartner | undefined;
 
   beforeAll(async () => {
-    const script = join(dirname(fileURLToPath(import.meta.url)), 'torch_training.py');
-    child = spawn(python!, [script, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-    const about = JSON.parse((await lines.next()).value!) as Record<string, { shape: number[]; input: number[] }>;
+    partner = new PythonPartner(python!, 'torch_training.py');
+    const { folder } = partner;
+    const about = await partner.hear<Record<string, { shape: number[]; input: number[] }>>();
     const cases: object[] = [];
     const all: { ours: Result; given: Result['state'] }[] = [];
     for (const { network, id, base = 'sgd', loss = 'mse', last = false } of plans) {
@@ -101,17 +89,11 @@ describe.skipIf(!python)('patches of training, outputs and inputs pasted into Py
       const patch = remedyOf(id).patch(patient).pytorch;
       cases.push({ network, patch, base, rate: RATE, loss: design.training.loss, steps: stepsOf(network), last });
     }
-    const file = join(folder, 'cases.json');
-    writeFileSync(file, JSON.stringify(cases));
-    child.stdin!.write(`${file}\n`);
-    const answers = JSON.parse((await lines.next()).value!) as (Result | { error: string })[];
+    const answers = await partner.ask<(Result | { error: string })[]>(cases);
     for (const [i, plan] of plans.entries()) results.set(nameOf(plan), { ...all[i]!, theirs: answers[i]! });
   }, 120_000);
 
-  afterAll(() => {
-    child?.kill();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  afterAll(() => partner?.stop());
 
   test.each(plans.map((plan) => [nameOf(plan), plan] as const))('%s', (name, { id, last }) => {
     const { ours, theirs, given } = results.get(name)!;
