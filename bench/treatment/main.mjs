@@ -1,4 +1,4 @@
-// npm run calibrate:treat [-- SICK HEALTHY SECONDS]: treats sick networks of the calibration corpus and healthy ones, each
+// npm run calibrate:treat [-- SICK HEALTHY SECONDS [PATTERN]]: treats sick networks of the calibration corpus and healthy ones, each
 // within a budget, and compares what comes out with the best counterpart designed by hand. The whole takes over an hour.
 import { writeFileSync } from 'node:fs';
 import { nodeRuntime, train, treat } from '../../dist/node.js';
@@ -9,6 +9,8 @@ import { defaultOptimizer, usualInit } from '../calibration/usual.mjs';
 
 const WHOLE = [60, 20, 60];
 const [sickCount, healthyCount, seconds] = WHOLE.map((number, i) => Number(process.argv[2 + i] ?? number));
+/** Of ids: networks of the same choice that are not to be treated again are left out. */
+const only = process.argv[5] === undefined ? undefined : new RegExp(process.argv[5]);
 const SAMPLES = 4000;
 const runtime = nodeRuntime({ threads: 2 });
 const say = (text) => process.stderr.write(`${text}\n`);
@@ -112,6 +114,7 @@ const rows = [];
 const changed = [];
 let spared = 0;
 for (const network of sick) {
+  if (only && !only.test(network.id)) continue;
   const { treatment, winner, baseline } = await treated(network);
   const steps = Math.max(treatment.trials.steps, 100);
   const designs = [];
@@ -129,6 +132,7 @@ for (const network of sick) {
   keep();
 }
 for (const network of healthy) {
+  if (only && !only.test(network.id)) continue;
   const { treatment } = await treated(network);
   if (treatment.outcome === 'improved') changed.push(network.id);
   else spared++;
@@ -159,7 +163,7 @@ function tell() {
     "answer's loss that is gone.",
     '',
     `- Within two points of the best counterpart designed by hand: ${near} of ${rows.length} (target 95 %).`,
-    `- Median gain: ${percent(gains[gains.length >> 1])} points (target 30); made worse: ${gains.filter((gain) => gain < 0).length}.`,
+    `- Median gain: ${(100 * gains[gains.length >> 1]).toFixed(1)} points (target 30); made worse: ${gains.filter((gain) => gain < 0).length}.`,
     `- The winner's predicted decades within one of the measured: ${right} of ${foretold.length} (target 80 %).`,
     `- Healthy networks for which a change was recommended: ${changed.length} of ${changed.length + spared} (target at most 5 %)${changed.length > 0 ? `: ${changed.join(', ')}` : ''}.`,
     '',
@@ -179,6 +183,6 @@ function tell() {
 
 /** After each network: a run that is broken off keeps what it measured. */
 function keep() {
-  const whole = WHOLE.every((number, i) => number === [sickCount, healthyCount, seconds][i]);
+  const whole = !only && WHOLE.every((number, i) => number === [sickCount, healthyCount, seconds][i]);
   if (whole) writeFileSync(new URL('../treatment.md', import.meta.url), tell().join('\n'));
 }

@@ -75,6 +75,8 @@ export interface Remedy {
   /** Remedies that make no sense together with it. */
   readonly conflicts: readonly string[];
   readonly references: readonly string[];
+  /** Remedies that make a plan together with it, although they take away the same cause. */
+  completedBy?(patient: Patient): readonly string[];
   /** Why it fits this network, in one sentence; undefined where it does not. */
   applies(patient: Patient): string | undefined;
   /** The design with the change; the given one stays as it is. Throws RemedyError where the change cannot be made. */

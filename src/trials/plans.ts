@@ -12,6 +12,9 @@ export interface ProposedPlan extends Plan {
 
 export const BASELINE: Plan = { id: 'baseline', remedies: [] };
 
+/** Pairs with one remedy at most, as long as there are others. */
+const PAIRS_OF_ONE = 2;
+
 /** What is left of a vanished gradient at this distance from zero passes as well as any: a factor of three. */
 const AS_GOOD = 0.5;
 
@@ -49,7 +52,7 @@ export function proposePlans(patient: Patient, remedies: readonly Remedy[], most
   const pairs = fitting.flatMap((first, i) =>
     fitting
       .slice(i + 1)
-      .filter((second) => goTogether(first.remedy, second.remedy))
+      .filter((second) => goTogether(first.remedy, second.remedy, patient))
       .map((second) => planOf([first, second])),
   );
   const sizes = new Map(remedies.map((remedy) => [remedy.id, remedy]));
@@ -61,7 +64,39 @@ export function proposePlans(patient: Patient, remedies: readonly Remedy[], most
   const alone = ranked(single);
   const together = ranked(pairs);
   const forPairs = Math.min(together.length, Math.max(Math.floor(most / 3), most - alone.length));
-  return [...alone.slice(0, most - forPairs), ...together.slice(0, forPairs)];
+  const chosen = choosePairs(together, forPairs, (id) => sizes.get(id)!.removes.length > 0);
+  return [...alone.slice(0, most - chosen.length), ...chosen];
+}
+
+/**
+ * Some pairs of many, in their order: half of them such whose parts both take a cause away, where there are, and of each
+ * such remedy no more than a few, so that not all of them are one remedy with one optimizer after another.
+ */
+function choosePairs(
+  pairs: readonly ProposedPlan[],
+  most: number,
+  takesAway: (remedy: string) => boolean,
+): ProposedPlan[] {
+  const used = new Map<string, number>();
+  const take = (from: readonly ProposedPlan[], count: number): ProposedPlan[] => {
+    const taken: ProposedPlan[] = [];
+    for (const pair of from) {
+      const own = pair.remedies.filter(takesAway);
+      if (taken.length === count || own.some((id) => (used.get(id) ?? 0) >= PAIRS_OF_ONE)) continue;
+      for (const id of own) used.set(id, (used.get(id) ?? 0) + 1);
+      taken.push(pair);
+    }
+    return taken;
+  };
+  const isDouble = ({ remedies }: ProposedPlan) => remedies.every(takesAway);
+  const double = take(pairs.filter(isDouble), Math.ceil(most / 2));
+  const others = take(
+    pairs.filter((pair) => !isDouble(pair)),
+    most - double.length,
+  );
+  const rest = pairs.filter((pair) => !double.includes(pair) && !others.includes(pair));
+  const chosen = new Set([...double, ...others, ...rest.slice(0, most - double.length - others.length)]);
+  return pairs.filter((pair) => chosen.has(pair));
 }
 
 /** A plan with what its remedies predict of the gradient. */
@@ -75,9 +110,11 @@ function bestOf(predicted: readonly (number | undefined)[]): number | undefined 
   return predicted.filter((x) => x !== undefined).sort((a, b) => Math.abs(a) - Math.abs(b))[0];
 }
 
-/** Two remedies make a plan where they take away different causes and neither rules the other out. */
-function goTogether(a: Remedy, b: Remedy): boolean {
+/** Two remedies make a plan where they take away different causes, or one completes the other, and neither rules the other out. */
+function goTogether(a: Remedy, b: Remedy, patient: Patient): boolean {
   if (a.conflicts.includes(b.id) || b.conflicts.includes(a.id)) return false;
-  if (a.changes === 'changes-training' && b.changes === 'changes-training') return false;
+  // Two changes of how steps are taken; weights drawn anew go with either.
+  if (a.removes.length === 0 && b.removes.length === 0) return false;
+  if (a.completedBy?.(patient).includes(b.id) || b.completedBy?.(patient).includes(a.id)) return true;
   return a.removes.length === 0 || b.removes.length === 0 || !a.removes.some((cause) => b.removes.includes(cause));
 }

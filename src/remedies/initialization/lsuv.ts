@@ -1,4 +1,4 @@
-import { foreseeEffective } from '../evidence.ts';
+import { findingOf, foreseeEffective } from '../evidence.ts';
 import { kerasName, nameList, pythonList, torchPath } from '../patch/names.ts';
 import { type Patch, type Patient, type Remedy, RemedyError } from '../remedy.ts';
 import { type WeightLayer, weightLayersOf } from '../rewrite/weight-layers.ts';
@@ -14,6 +14,11 @@ export const useLsuvInit: Remedy = {
   removes: ['weight-matrix', 'forward-signal'],
   conflicts: otherInitializations('use-lsuv-init'),
   references: ['Mishkin & Matas 2016, All you need is a good init'],
+  // Under a normalization a step turns weights by η / ‖W‖² (Van Laarhoven 2017): large ones stay where they are.
+  completedBy: (patient) =>
+    findingOf(patient, 'exploding-gradient', 'non-finite')
+      ? ['add-batch-norm', 'add-layer-norm', 'add-rms-norm', 'add-group-norm']
+      : [],
   applies(patient) {
     const finding = patient.tools && weightFinding(patient, 'use-lsuv-init');
     if (!finding || !helps(patient, foreseeEffective(patient, 'lsuv-init'))) return undefined;
