@@ -38,7 +38,8 @@ export function proposePlans(patient: Patient, remedies: readonly Remedy[], most
     return reason === undefined ? [] : [{ remedy, reason, predicted: remedy.predict(patient) }];
   });
   const planOf = (parts: readonly (typeof fitting)[number][]): ProposedPlan => {
-    const best = bestOf(parts.map(({ predicted }) => predicted));
+    const of = new Map(parts.map(({ remedy, predicted }) => [remedy, predicted]));
+    const best = predictTogether([...of.keys()], patient, (remedy) => of.get(remedy));
     return {
       id: parts.map(({ remedy }) => remedy.id).join('+'),
       remedies: parts.map(({ remedy }) => remedy.id),
@@ -101,13 +102,23 @@ function choosePairs(
 
 /** A plan with what its remedies predict of the gradient. */
 export function foresee<T extends Plan>(plan: T, patient: Patient, remedies: ReadonlyMap<string, Remedy>): T {
-  const best = bestOf(plan.remedies.map((id) => remedies.get(id)?.predict(patient)));
+  const own = plan.remedies.flatMap((id) => remedies.get(id) ?? []);
+  const best = predictTogether(own, patient, (remedy) => remedy.predict(patient));
   return best === undefined ? plan : { ...plan, predictedDecades: best };
 }
 
-/** Of remedies that are used together, the decades of the one that leaves least. */
-function bestOf(predicted: readonly (number | undefined)[]): number | undefined {
-  return predicted.filter((x) => x !== undefined).sort((a, b) => Math.abs(a) - Math.abs(b))[0];
+/**
+ * Decades that remedies leave together: those of the one that leaves least; but a normalization that completes fresh
+ * weights undoes their scale, and leaves what it leaves by itself.
+ */
+function predictTogether(
+  remedies: readonly Remedy[],
+  patient: Patient,
+  predict: (remedy: Remedy) => number | undefined,
+): number | undefined {
+  const last = remedies.filter(({ id }) => remedies.some((other) => other.completedBy?.(patient).includes(id)));
+  const predicted = (last.length > 0 ? last : remedies).map(predict).filter((x) => x !== undefined);
+  return predicted.sort((a, b) => Math.abs(a) - Math.abs(b))[0];
 }
 
 /** Two remedies make a plan where they take away different causes, or one completes the other, and neither rules the other out. */

@@ -53,6 +53,13 @@ describe('plans', () => {
     expect(propose([draw('lsuv', 0, { completedBy: () => ['norm'] }), norm])).toEqual(['lsuv', 'norm', 'lsuv+norm']);
   });
 
+  it('leave what a normalization leaves, whatever it completes', () => {
+    const norm = swap('norm', 1.8, { removes: ['weight-matrix'] });
+    const lsuv = draw('lsuv', 0, { completedBy: () => ['norm'] });
+    const plan = proposePlans(patient, [lsuv, norm]).find(({ id }) => id === 'lsuv+norm');
+    expect(plan!.predictedDecades).toBe(1.8);
+  });
+
   it('are not all pairs of the first with one optimizer after another', () => {
     const optimizers = ['adam', 'rmsprop', 'adagrad', 'clip'].map((id) => remedy(id));
     const draws = ['he', 'orthogonal', 'critical'].map((id) => draw(id, 0));
