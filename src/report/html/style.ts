@@ -109,7 +109,7 @@ th,td{text-align:left;padding:4px 14px 4px 0;border-bottom:1px solid var(--grid)
 thead th{color:var(--soft);position:sticky;top:0;background:var(--card)}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .plans th,.plans td{white-space:nowrap}
-.plans td:nth-child(3),.plans td:nth-child(4){white-space:normal}
+.plans td:nth-child(3),.plans td:nth-child(4){white-space:normal}.whole{white-space:nowrap}
 .badge{border-radius:99px;padding:1px 10px;font-size:13px;font-weight:600;background:var(--code)}
 .badge.error{background:var(--bad-bg);color:var(--bad)}.badge.warning{background:var(--warn-bg);color:var(--warn)}.badge.good{background:var(--good-bg);color:var(--good)}
 .finding{border-top:1px solid var(--line);padding-top:12px;margin-top:14px}.finding h3{margin-top:0}

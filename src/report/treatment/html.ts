@@ -86,8 +86,7 @@ function plansSection(treatment: Treatment): Markup {
   const columns = titles.map((title, i) => ({ title, numeric: numeric.includes(i) }));
   const cells = rows.map((row): Content[] => [
     html`${name(row.plan)}${row.isWinner && html` <span class="badge good">kept</span>`}`,
-    // A value may stand above its interval, which is not broken itself.
-    ...planCells(row).map((cell) => signed(showCell(cell)).replace(', ', ',\u00a0')),
+    ...planCells(row).map((cell) => aboveInterval(signed(showCell(cell)))),
   ]);
   return section({
     id: 'plans',
@@ -95,6 +94,12 @@ function plansSection(treatment: Treatment): Markup {
     lead: 'Predicted and measured are decades (powers of ten) of gradient between output and first layer, before training. Behind an accuracy stands where it may lie, for so many rows held out (95 %, in percent). Against the baseline: the mean difference of loss on the same rows with the same seeds, and its 95 % interval; below zero is better.',
     body: html`${rows.length > 0 && html`<div class="plans">${table({ columns: [{ title: 'plan' }, ...columns], rows: cells })}</div>`}${numbers(`${counted(dropped.length, 'other plan')}`, { columns: [{ title: 'plan' }, { title: 'what became of it' }], rows: dropped.map(({ plan, reason }) => [name(plan), reason]) }, rows.length === 0)}`,
   });
+}
+
+/** A value may stand above its interval, which is not broken itself. */
+function aboveInterval(text: string): Content {
+  const at = text.indexOf(' [');
+  return at < 0 ? text : html`${text.slice(0, at)} <span class="whole">${text.slice(at + 1)}</span>`;
 }
 
 /** Hyphens before digits as minus signs, all of them. */
@@ -159,7 +164,7 @@ function gradientSection(treatment: Treatment): Markup {
   return section({
     id: 'gradient',
     title: 'How much gradient reaches each layer',
-    lead: [PICTURE, ...sayHealth(treatment).map(minus)].join(' '),
+    lead: [PICTURE, ...sayHealth(treatment).map(signed)].join(' '),
     body: html`<figure>${picture}${key([
       { mark: 'dot', paint: 'measured', text: 'redesigned' },
       { mark: 'ring', paint: 'second', text: 'as it was given' },
