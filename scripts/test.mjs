@@ -24,7 +24,9 @@ function installKeras() {
   const folder = fileURLToPath(new URL('../build/keras', import.meta.url));
   const python = join(folder, 'bin', 'python');
   const runs = (program, args, timeout) => spawnSync(program, args, { stdio: 'ignore', timeout }).status === 0;
-  const has = () => runs(python, ['-c', 'import keras, jax'], 60_000);
+  // Not imported: Keras would look for TensorFlow, as long as nothing says otherwise.
+  const find = 'import importlib.util as u, sys; sys.exit(any(u.find_spec(m) is None for m in ("keras", "jax")))';
+  const has = () => runs(python, ['-c', find], 60_000);
   if (!has()) {
     process.stderr.write('$ pip install keras jax (into build/keras)\n');
     const packages = ['keras==3.15.1', 'jax==0.10.2'];
