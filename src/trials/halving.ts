@@ -1,4 +1,5 @@
 import { median } from '../flow/quantiles.ts';
+import { byLoss, lossOf } from './loss.ts';
 import { BASELINE } from './plans.ts';
 import type { TrialResult } from './trial.ts';
 
@@ -53,13 +54,7 @@ export function rankPlans(results: readonly TrialResult[]): string[] {
   const byPlan = new Map<string, number[]>();
   for (const result of results) {
     if (result.plan === BASELINE.id) continue;
-    const loss = result.status === 'done' ? (result.heldOut?.loss ?? lastLoss(result)) : Number.POSITIVE_INFINITY;
-    byPlan.set(result.plan, [...(byPlan.get(result.plan) ?? []), Number.isFinite(loss) ? loss : Number.MAX_VALUE]);
+    byPlan.set(result.plan, [...(byPlan.get(result.plan) ?? []), lossOf(result)]);
   }
-  return [...byPlan].sort((a, b) => median(a[1]) - median(b[1])).map(([plan]) => plan);
-}
-
-/** Training loss at the end of a curve, where nothing was held out. */
-function lastLoss({ training }: TrialResult): number {
-  return training.at(-1)?.loss ?? Number.POSITIVE_INFINITY;
+  return [...byPlan].sort((a, b) => byLoss(median(a[1]), median(b[1]))).map(([plan]) => plan);
 }

@@ -1,5 +1,6 @@
 import { median } from '../flow/quantiles.ts';
 import type { Random } from '../random/random.ts';
+import { byLoss, lossOf } from './loss.ts';
 import { BASELINE } from './plans.ts';
 import { bootstrapMean, type Interval, wilsonInterval } from './statistics.ts';
 import type { TrialResult } from './trial.ts';
@@ -65,20 +66,22 @@ export function judgeTrials(
   const judged = [...new Set(results.map(({ plan }) => plan))]
     .filter((plan) => of(plan).length > 0)
     .map((plan) => describe(plan, of(plan), plan === BASELINE.id ? undefined : against(plan, BASELINE.id, 'baseline')))
-    .sort((a, b) => order(a.heldOutLoss, b.heldOutLoss) || sizeOf(a.plan) - sizeOf(b.plan));
+    .sort((a, b) => byLoss(a.heldOutLoss, b.heldOutLoss) || sizeOf(a.plan) - sizeOf(b.plan));
   const baseline = judged.find(({ plan }) => plan === BASELINE.id);
-  const candidates = judged.filter(({ plan }) => plan !== BASELINE.id);
-  const better = baseline ? candidates.filter((plan) => isWorthwhile(plan, baseline) && isCertain(plan, baseline)) : [];
-  const reference = better[0] ?? judged[0];
+  const isCandidate = ({ plan }: Judgement) => plan !== BASELINE.id;
+  const isBetter = (one: Judgement) =>
+    baseline !== undefined && isCandidate(one) && isWorthwhile(one, baseline) && isCertain(one, baseline);
+  const reference = judged.find(isBetter) ?? judged[0];
   const judgements = judged.map((one): Judgement => {
     const interval = one === reference ? undefined : against(one.plan, reference!.plan, 'best');
     return interval ? { ...one, againstBest: interval } : one;
   });
-  const told = new Map(judgements.map((one) => [one.plan, one]));
-  const again = (list: readonly Judgement[]) => list.map(({ plan }) => told.get(plan)!);
-  if (baseline && better.length > 0)
-    return { ...choose(again(better), candidates[0]!, sizeOf, rowsOf(results)), judgements };
-  return { ...withoutWinner(baseline, candidates, results), judgements };
+  const [candidates, better] = [judgements.filter(isCandidate), judgements.filter(isBetter)];
+  const conclusion =
+    better.length > 0
+      ? choose(better, candidates[0]!, sizeOf, rowsOf(results))
+      : withoutWinner(baseline, candidates, results);
+  return { ...conclusion, judgements };
 }
 
 function describe(plan: string, own: readonly TrialResult[], againstBaseline: Interval | undefined): Judgement {
@@ -98,11 +101,6 @@ function describe(plan: string, own: readonly TrialResult[], againstBaseline: In
     ...(after.length > 0 && { decadesAfter: median(after) }),
     ...(againstBaseline && { againstBaseline }),
   };
-}
-
-/** Infinities are equal. */
-function order(a: number, b: number): number {
-  return a === b ? 0 : a - b;
 }
 
 /** Whether a plan gains enough to be worth a change, and breaks down no more often. */
@@ -195,11 +193,4 @@ function lossesOf(result: TrialResult): readonly number[] {
 /** A training that stopped, or that left a network whose loss is no number. */
 function broke(result: TrialResult): boolean {
   return !Number.isFinite(lossOf(result));
-}
-
-/** Infinity for a training that broke down. */
-function lossOf(result: TrialResult): number {
-  if (result.status === 'fault') return Number.POSITIVE_INFINITY;
-  const loss = result.heldOut?.loss ?? result.training.at(-1)?.loss ?? Number.NaN;
-  return Number.isFinite(loss) ? loss : Number.POSITIVE_INFINITY;
 }

@@ -43,15 +43,13 @@ export function planSchedule(
   const free = steps === undefined && Number.isFinite(room.seconds);
   const fixed = steps ?? USUAL_STEPS;
   const least = free ? [ENOUGH_STEPS, FEWEST_STEPS] : [fixed];
-  const enough = (rungs: readonly Rung[], count: number) =>
-    trialsOf(rungs, count) <= room.trials && fitsTime(rungs, plans.slice(0, count), room);
   for (let each = seeds; each > 0; each--) {
     for (const length of least) {
       const most = length === least[0] ? all : some;
       for (let count = most; count >= (each > 1 ? some : 1); count--) {
         const rungs = planRungs(count, length, each);
-        if (!enough(rungs, count)) continue;
         const entering = plans.slice(0, count);
+        if (!fitsInto(room, rungs, entering)) continue;
         return { rungs: free ? longest(entering, rungs, each, room) : rungs, plans: entering, fits: true };
       }
     }
@@ -74,7 +72,7 @@ export function replan(plans: readonly string[], before: number, seeds: number, 
   const rungs = longest(plans, shortest, seeds, room);
   const [{ steps, keep }] = rungs as [Rung, ...Rung[]];
   if (rungs.length > 1 && steps < WORTH_LONGER * before) return replan(plans.slice(0, keep), before, seeds, room);
-  return { rungs, plans, fits: fitsTime(rungs, plans, room) && rungs.at(-1)!.steps >= WORTH_LONGER * before };
+  return { rungs, plans, fits: fitsInto(room, rungs, plans) && rungs.at(-1)!.steps >= WORTH_LONGER * before };
 }
 
 /** The longest schedule that is known to fit, from a shorter one on. */
@@ -89,6 +87,6 @@ function longest(plans: readonly string[], shortest: readonly Rung[], seeds: num
 }
 
 /** Where nothing was timed nothing speaks against it. */
-function fitsTime(rungs: readonly Rung[], plans: readonly string[], { seconds, pace }: Room): boolean {
-  return !(pace.secondsFor(rungs, plans) > seconds);
+function fitsInto({ trials, seconds, pace }: Room, rungs: readonly Rung[], plans: readonly string[]): boolean {
+  return trialsOf(rungs, plans.length) <= trials && !(pace.secondsFor(rungs, plans) > seconds);
 }

@@ -234,8 +234,7 @@ export async function* runRounds(
       // resumed, which is to end as it would have.
       if (coming.length === 0 && isFree && !options.rounds?.length) {
         const more = replan(left.map(idOf), rung.steps, rung.seeds, room());
-        const fits = more.fits && trialsOf(more.rungs, left.length) <= most - done;
-        if (fits) [coming, isExtra] = [more.rungs, true];
+        if (more.fits) [coming, isExtra] = [more.rungs, true];
       }
     }
   } finally {

@@ -10,10 +10,12 @@ import { patientTools } from '../../src/verbs/treat-tools.ts';
 import { carried, type Network, type Weight } from './keras-graph.ts';
 import { reread, run, runtime } from './structure/patient.ts';
 
-const swaps = ['relu', 'leaky-relu', 'prelu', 'elu', 'selu', 'gelu', 'silu', 'mish', 'tanh'].map((id) => `use-${id}`);
-const norms = ['add-batch-norm', 'add-layer-norm', 'add-rms-norm', 'add-group-norm'];
-const skips = ['add-residual', 'add-scaled-residual'];
-const draws = ['he', 'glorot', 'lecun', 'orthogonal', 'critical', 'lsuv'].map((id) => `use-${id}-init`);
+export const swaps = ['relu', 'leaky-relu', 'prelu', 'elu', 'selu', 'gelu', 'silu', 'mish', 'tanh'].map(
+  (id) => `use-${id}`,
+);
+export const norms = ['add-batch-norm', 'add-layer-norm', 'add-rms-norm', 'add-group-norm'];
+export const skips = ['add-residual', 'add-scaled-residual'];
+export const draws = ['he', 'glorot', 'lecun', 'orthogonal', 'critical', 'lsuv'].map((id) => `use-${id}-init`);
 
 /** Networks of Keras' kind, and the plans that change them. */
 export const structurePlans: Readonly<Record<string, readonly string[]>> = {

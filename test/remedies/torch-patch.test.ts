@@ -5,20 +5,15 @@ import { findParameters } from '../../src/graph/parameters.ts';
 import { type Tensor, tensorOf, toFloat64 } from '../../src/graph/tensor.ts';
 import { createRandom } from '../../src/random/random.ts';
 import { readModelSource } from '../../src/readers/index.ts';
-import { remedies } from '../../src/remedies/index.ts';
 import type { Design, Patient } from '../../src/remedies/remedy.ts';
 import { openSource } from '../../src/runtime/node/files.ts';
 import { examinePatient } from '../../src/verbs/patient.ts';
 import { patientTools } from '../../src/verbs/treat-tools.ts';
+import { draws, norms, remedyOf, skips, swaps } from './pasted.ts';
 import { findPython, PythonPartner } from './python-partner.ts';
 import { reread, run, runtime } from './structure/patient.ts';
 
 const python = findPython(['torch'], 'torch-patch.test.ts: no python3 has torch (python3-torch): patches are not run');
-
-const swaps = ['relu', 'leaky-relu', 'prelu', 'elu', 'selu', 'gelu', 'silu', 'mish', 'tanh'].map((id) => `use-${id}`);
-const norms = ['add-batch-norm', 'add-layer-norm', 'add-rms-norm', 'add-group-norm'];
-const skips = ['add-residual', 'add-scaled-residual'];
-const draws = ['he', 'glorot', 'lecun', 'orthogonal', 'critical', 'lsuv'].map((id) => `use-${id}-init`);
 
 /** Networks of torch_patch.py, and the plans pasted into each. */
 const plans: Readonly<Record<string, readonly string[]>> = {
@@ -227,12 +222,6 @@ async function treat(
     drawn,
     output: Array.from(toFloat64(output!)),
   };
-}
-
-function remedyOf(id: string) {
-  const remedy = remedies.find((one) => one.id === id);
-  if (!remedy) throw new Error(`no remedy ${id}`);
-  return remedy;
 }
 
 function sameValues(values: Float64Array, tensor: Tensor | undefined): boolean {

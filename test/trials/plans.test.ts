@@ -2,25 +2,12 @@ import { describe, expect, it } from 'vitest';
 import type { Patient, Remedy } from '../../src/remedies/remedy.ts';
 import { foresee, proposePlans, sizeOfChange } from '../../src/trials/plans.ts';
 import type { Plan } from '../../src/trials/trial.ts';
+import { remedyLike } from '../helpers/remedies.ts';
 
-const remedy = (id: string, more: Partial<Remedy> = {}): Remedy => ({
-  id,
-  title: id,
-  changes: 'changes-training',
-  why: '',
-  removes: [],
-  conflicts: [],
-  references: [],
-  applies: () => 'it fits',
-  apply: (design) => design,
-  predict: () => undefined,
-  patch: () => ({ pytorch: '', keras: '', tfjs: '' }),
-  ...more,
-});
 const draw = (id: string, predicted: number, more: Partial<Remedy> = {}) =>
-  remedy(id, { removes: ['weight-matrix'], predict: () => predicted, ...more });
+  remedyLike(id, { removes: ['weight-matrix'], predict: () => predicted, ...more });
 const swap = (id: string, predicted: number, more: Partial<Remedy> = {}) =>
-  remedy(id, { changes: 'changes-model', removes: ['activation-derivative'], predict: () => predicted, ...more });
+  remedyLike(id, { changes: 'changes-model', removes: ['activation-derivative'], predict: () => predicted, ...more });
 const patient = { diagnosis: { attribution: { byKind: { 'activation-derivative': -6 } } } } as unknown as Patient;
 const propose = (remedies: Remedy[], most?: number) => proposePlans(patient, remedies, most).map(({ id }) => id);
 
@@ -40,15 +27,15 @@ describe('plans', () => {
       swap('relu', 0),
       draw('he', 0, { conflicts: ['lsuv'] }),
       draw('lsuv', 0),
-      remedy('adam'),
-      remedy('clip', { conflicts: ['relu'] }),
+      remedyLike('adam'),
+      remedyLike('clip', { conflicts: ['relu'] }),
     ];
     const pairs = propose(list, 100).filter((id) => id.includes('+'));
     expect(pairs.sort()).toEqual(['he+adam', 'he+clip', 'lsuv+adam', 'lsuv+clip', 'relu+adam', 'relu+he', 'relu+lsuv']);
   });
 
   it('join what takes away the same cause only where one says that the other completes it', () => {
-    const norm = remedy('norm', { changes: 'changes-model', removes: ['weight-matrix'], predict: () => 0 });
+    const norm = remedyLike('norm', { changes: 'changes-model', removes: ['weight-matrix'], predict: () => 0 });
     expect(propose([draw('lsuv', 0), norm])).toEqual(['lsuv', 'norm']);
     expect(propose([draw('lsuv', 0, { completedBy: () => ['norm'] }), norm])).toEqual(['lsuv', 'norm', 'lsuv+norm']);
   });
@@ -61,7 +48,7 @@ describe('plans', () => {
   });
 
   it('are not all pairs of the first with one optimizer after another', () => {
-    const optimizers = ['adam', 'rmsprop', 'adagrad', 'clip'].map((id) => remedy(id));
+    const optimizers = ['adam', 'rmsprop', 'adagrad', 'clip'].map((id) => remedyLike(id));
     const draws = ['he', 'orthogonal', 'critical'].map((id) => draw(id, 0));
     const pairs = propose([...draws, ...optimizers], 12).filter((id) => id.includes('+'));
     expect(pairs).toHaveLength(5);
@@ -74,12 +61,12 @@ describe('plans', () => {
   });
 
   it('are no more than asked for', () => {
-    const list = Array.from({ length: 9 }, (_, i) => swap(`swap-${i}`, 0)).concat([remedy('adam'), draw('he', 0)]);
+    const list = Array.from({ length: 9 }, (_, i) => swap(`swap-${i}`, 0)).concat([remedyLike('adam'), draw('he', 0)]);
     for (const most of [1, 2, 5, 12, 40]) expect(propose(list, most).length).toBeLessThanOrEqual(most);
   });
 
   it('asked for by name are predicted to leave what the best of their parts leaves', () => {
-    const known = new Map([swap('relu', -0.4), draw('he', 0.1), remedy('adam')].map((one) => [one.id, one]));
+    const known = new Map([swap('relu', -0.4), draw('he', 0.1), remedyLike('adam')].map((one) => [one.id, one]));
     const of = (...remedies: string[]) =>
       foresee<Plan>({ id: remedies.join('+'), remedies }, patient, known).predictedDecades;
     expect(of('relu')).toBe(-0.4);
@@ -88,7 +75,7 @@ describe('plans', () => {
   });
 
   it('change the more, the deeper their deepest change', () => {
-    const sizes = [[], [remedy('adam')], [remedy('adam'), draw('he', 0)], [swap('relu', 0)]].map(sizeOfChange);
+    const sizes = [[], [remedyLike('adam')], [remedyLike('adam'), draw('he', 0)], [swap('relu', 0)]].map(sizeOfChange);
     expect(sizes).toEqual([...sizes].sort((a, b) => a - b));
     expect(new Set(sizes).size).toBe(4);
   });

@@ -10,6 +10,7 @@ import { reinitialize } from '../../src/training/initialize.ts';
 import { inlineExecutor } from '../../src/trials/inline.ts';
 import type { Executor, TrialResult, TrialTask } from '../../src/trials/trial.ts';
 import { type TreatEvent, type TreatOptions, treat } from '../../src/verbs/treat.ts';
+import { remedyLike } from '../helpers/remedies.ts';
 
 export const runtime = nodeRuntime({ threads: 1 });
 
@@ -32,20 +33,15 @@ init: he
 loss: cross-entropy
 `);
 
-export const remedy = (id: string, more: Partial<Remedy> = {}): Remedy => ({
-  id,
-  title: id,
-  changes: 'changes-training',
-  why: '',
-  removes: [],
-  conflicts: [],
-  references: [],
-  applies: () => 'it always does',
-  apply: (design) => ({ ...design, training: { ...design.training, learningRate: design.training.learningRate / 2 } }),
-  predict: () => undefined,
-  patch: () => ({ pytorch: `# ${id}`, keras: '', tfjs: '' }),
-  ...more,
-});
+/** One that halves the learning rate, but for what is given. */
+export const remedy = (id: string, more: Partial<Remedy> = {}): Remedy =>
+  remedyLike(id, {
+    apply: (design) => ({
+      ...design,
+      training: { ...design.training, learningRate: design.training.learningRate / 2 },
+    }),
+    ...more,
+  });
 
 /** Swaps every sigmoid for ReLU, with weights for it. */
 export const relu = remedy('own-relu', {
